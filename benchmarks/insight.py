@@ -16,8 +16,9 @@ import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 
-import numpy as np
+import pandas as pd
 import yaml
 
 from benchmarks.public import cash_advances, credit_cards_taiwan, mobile_loans, receivables
@@ -25,7 +26,7 @@ from benchmarks.real import PROJECT_PARAMS, params_of
 from features.errors import InputMissing
 from models.association import true_ratio
 from models.segments import holds
-from pipeline.insight.causes import OPENING, Finding, causes
+from pipeline.insight.causes import OPENING, Causes, Finding, causes, halves_of
 from pipeline.insight.openings import FIRST_PAYMENT, ROLLED, Openings, months, openings, quarters
 from pipeline.insight.sentences import limits_said, said, segment_said
 from pipeline.intake.ingest import ingest
@@ -39,14 +40,10 @@ CAUSES = {  # outcome and columns of what was planted
     (ROLLED, "principal", "x_deposit", "x_sale_channel"): "a sale channel that rolls",
     (ROLLED, OPENING): "a month of lax credit",
 }
+TRUE = 1.1  # a true ratio from which a sentence is none of nothing
 MUTED = "x_student_offer"  # stands for a protected group
 # What can have happened to an account of each set: its own terms are shorter, or its bills are no instalments.
-WINDOWS = {
-    "mobile_loans": (60, 15),
-    "credit_cards_taiwan": (180, 30),
-    "receivables": (90, 10),
-    "cash_advances": (120, 30),
-}
+WINDOWS = {"mobile_loans": (60, 7), "credit_cards_taiwan": (90, 30), "receivables": (60, 7), "cash_advances": (90, 30)}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -72,13 +69,14 @@ def of_worlds(seeds: range, debtors: int, planted: bool) -> str:
     count: Counter[str] = Counter()
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
-            found, of, chances = _world(Path(folder), seed, debtors, caused.PLANTED if planted else caused.NONE)
+            found, of, chances, params = _world(Path(folder), seed, debtors, caused.PLANTED if planted else caused.NONE)
         held = found.held()
         strangers = 0
         for each in held:
+            true = _true(each, of, chances, params.seed)
+            is_planted = true > TRUE
             name = CAUSES.get((each.outcome, *sorted({condition.column for condition in each.segment})))
-            true = _true(each, of, chances)
-            is_planted = planted and (name is not None or true > 1.1)
+            name = name if is_planted else None
             count["sentences"] += 1
             count["inside"] += bool(each.ratio.low <= true <= each.ratio.high)
             count[f"found {name}"] += name is not None
@@ -87,7 +85,6 @@ def of_worlds(seeds: range, debtors: int, planted: bool) -> str:
         count["false"] += strangers
         count["worlds with a false sentence"] += bool(strangers)
         count["muted"] += any(condition.column == MUTED for each in held for condition in each.segment)
-        logging.info(seed)
     told = [f"{count['worlds']} books of {debtors:,} debtors, {'planted' if planted else 'without causes'}:"]
     told.append(f"  sentences {count['sentences']}, true size inside the interval {count['inside']}")
     told.append(f"  false sentences {count['false']}, books with one {count['worlds with a false sentence']}")
@@ -97,7 +94,7 @@ def of_worlds(seeds: range, debtors: int, planted: bool) -> str:
     return "\n".join(told)
 
 
-def _world(folder: Path, seed: int, debtors: int, kind: caused.Causes):
+def _world(folder: Path, seed: int, debtors: int, kind: caused.Causes) -> tuple[Causes, Openings, pd.DataFrame, Params]:
     sales = caused.live(debtors, seed, causes=kind)
     caused.deliver(sales, folder / "source", kind)
     params = sold_params(folder)
@@ -105,7 +102,7 @@ def _world(folder: Path, seed: int, debtors: int, kind: caused.Causes):
     of = openings(Store(folder / "store"), params, params.insight.within_days, params.insight.bad_dpd)
     sales["account_id"] = [f"S{at:06d}" for at in range(len(sales))]
     chances = of.accounts[["account_id"]].merge(sales[["account_id", "p_rolled", "p_first"]], on="account_id")
-    return causes(of, params), of, chances
+    return causes(of, params), of, chances, params
 
 
 def sold_params(folder: Path) -> Params:
@@ -119,7 +116,7 @@ def sold_params(folder: Path) -> Params:
     return load(folder / "params.yaml")
 
 
-def _true(each: Finding, of: Openings, chances) -> float:
+def _true(each: Finding, of: Openings, chances: pd.DataFrame, seed: int) -> float:
     """The ratio that the true chances of the judged accounts make."""
     accounts = of.accounts
     opened = accounts["opened"].to_numpy()
@@ -129,14 +126,11 @@ def _true(each: Finding, of: Openings, chances) -> float:
         member, strata = months(opened) == each.segment[0].value, accounts["portfolio"] + accounts["product"]
     else:
         member, strata = holds(each.segment, accounts), accounts["portfolio"] + quarters(opened)
-        bad = accounts[each.outcome].fillna(0).to_numpy() > 0
-        cut = np.sort(opened[bad])[bad.sum() // 2]
-        again = accounts["debtor_id"].isin(accounts.loc[known & (opened < cut), "debtor_id"]).to_numpy()
-        known = known & (opened >= cut) & ~again
+        known = halves_of(accounts, each.outcome, seed)[1]
     return true_ratio(member[known], chance[known], strata.to_numpy()[known])
 
 
-def of_set(adapter, path: Path, work: Path) -> str:
+def of_set(adapter: ModuleType, path: Path, work: Path) -> str:
     """What is said of a published set, from its raw files on; no row of it is told."""
     folder = work / adapter.NAME
     shutil.rmtree(folder, ignore_errors=True)

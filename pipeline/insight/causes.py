@@ -16,6 +16,7 @@ from models.fairness import LEAST_DEBTORS, NOT_STATED, TELLING_AUC, groups_of
 from models.opening_risk import Judgement, judged
 from models.resampling import ratio_by_debtor
 from models.segments import FROM, LEAST_ACCOUNTS, Condition, Segment, column_tells, holds, proposed, tells
+from models.split import debtor_folds
 from pipeline.insight.openings import FIRST_PAYMENT, ROLLED, Openings, months, quarters
 from pipeline.params import Params
 
@@ -92,7 +93,7 @@ def causes(of: Openings, params: Params) -> Causes:
     waiting = []
     for outcome in OUTCOMES:
         known = accounts[outcome].notna().to_numpy()
-        parts = _halves(accounts, known, outcome, found)
+        parts = _halves(accounts, known, outcome, found, params.seed)
         if parts is None:
             continue
         earlier, later = parts
@@ -178,32 +179,41 @@ def _plain(name: str) -> str:
     return name.removeprefix("audit_").removeprefix("x_").replace("_", " ")
 
 
-def _halves(
-    accounts: pd.DataFrame, known: np.ndarray, outcome: str, found: Causes
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Earlier and later accounts with half of the events each; a debtor of the earlier is not among the later."""
+def halves_of(accounts: pd.DataFrame, outcome: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Earlier and later accounts, of other debtors, cut where half of the events lie. Debtors of the earlier accounts
+    are left out of the later ones; where that leaves fewer events than to divide the debtors by lot, these are divided.
+    """
+    known = accounts[outcome].notna().to_numpy()
     bad = known & (accounts[outcome].fillna(0).to_numpy() > 0)
     opened = accounts["opened"].to_numpy()
     days = np.sort(opened[bad])
-    if len(days) < 2 * LEAST_SPLIT:
+    cut = days[len(days) // 2] if len(days) else opened.max(initial=0)
+    first, then = known & (opened < cut), known & (opened >= cut)
+    new = ~accounts["debtor_id"].isin(accounts.loc[first, "debtor_id"]).to_numpy()
+    half = debtor_folds(accounts["debtor_id"], 2, seed) == 0
+    return max(((first, then & new), (first & half, then & ~half)), key=lambda parts: _fewest(parts, bad))
+
+
+def _fewest(parts: tuple[np.ndarray, np.ndarray], bad: np.ndarray) -> int:
+    return min(int((part & bad).sum()) for part in parts)
+
+
+def _halves(
+    accounts: pd.DataFrame, known: np.ndarray, outcome: str, found: Causes, seed: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The halves of an outcome that may be looked into; None, and why, where it may not."""
+    bad = known & (accounts[outcome].fillna(0).to_numpy() > 0)
+    if bad.sum() < 2 * LEAST_SPLIT:
         found.unsaid.append(
-            f"Of {_outcome(outcome)} nothing is said: {len(days):,} of {int(known.sum()):,} accounts, and "
+            f"Of {_outcome(outcome)} nothing is said: {int(bad.sum()):,} of {int(known.sum()):,} accounts, and "
             f"{2 * LEAST_SPLIT} are needed."
         )
         return None
-    cut = days[len(days) // 2]
-    earlier = known & (opened < cut)
-    again = accounts["debtor_id"].isin(accounts.loc[earlier, "debtor_id"]).to_numpy()
-    later = known & (opened >= cut) & ~again
-    left = int((known & (opened >= cut) & again).sum())
-    found.halves[outcome] = (
-        int(earlier.sum()),
-        int((earlier & bad).sum()),
-        int(later.sum()),
-        int((later & bad).sum()),
-        left,
-    )
-    if (earlier & bad).sum() < LEAST_SPLIT // 2 or (later & bad).sum() < LEAST_SPLIT // 2:
+    earlier, later = halves_of(accounts, outcome, seed)
+    left = int((known & ~earlier & ~later).sum())
+    size = int(earlier.sum()), int((earlier & bad).sum()), int(later.sum()), int((later & bad).sum())
+    found.halves[outcome] = (*size, left)
+    if _fewest((earlier, later), bad) < LEAST_SPLIT // 2:
         found.unsaid.append(f"Of {_outcome(outcome)} nothing is said: too few of them lie in one half of the time.")
         return None
     return earlier, later

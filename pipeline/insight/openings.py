@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.catalogue import CATALOGUE
 from features.currencies import DECIMALS
-from features.days import date_of, dates, day_number
+from features.days import date_of, dates
 from features.declarations import Catalogue
 from features.errors import InputMissing
 from features.tables import NO_DAY, NO_MONEY
@@ -23,7 +23,10 @@ from pipeline.store.store import Store
 ROLLED, FIRST_PAYMENT = "rolled", "first_payment_default"
 FIGURES = ("balance", "arrears", "days_past_due", FIRST_PAYMENT)
 MONTH = 30.4375
+SHORT = 28  # days past due below which first days of months are too far apart
 MOST_MONTHS = 24  # of a curve
+UNTOLD = ("sold", "outcome_unknown")  # statuses after which what becomes of an account is not seen
+UNKNOWN = "sold, or of an outcome that nobody knows, before their days were over"
 NOT_OBSERVED, NO_OPENING = "opened before the first day that is delivered", "without a day of opening"
 BUCKETS = (("in time", 0), ("1 to 29", 1), ("30 to 59", 30), ("60 to 89", 60), ("90 and more", 90))
 
@@ -48,9 +51,9 @@ class Openings:
 
 
 def openings(store: Store, params: Params, within_days: int, bad_dpd: int) -> Openings:
-    """Read the store once. within_days: from its opening, in which an account is watched; bad_dpd: days past due on a
-    first of a month within them that count as rolled. Raises InputMissing without payments, or where none was opened
-    within what is delivered.
+    """Read the store once. within_days: from its opening, in which an account is watched; bad_dpd: days past due, on a
+    first of a month within them, that count as rolled; below SHORT on a Monday too. Raises InputMissing without
+    payments, or where none was opened within what is delivered.
     """
     accounts = _newest(store)
     through = payments_through(store)
@@ -67,15 +70,22 @@ def openings(store: Store, params: Params, within_days: int, bad_dpd: int) -> Op
             "opening on cannot be told. Deliver more history."
         )
     last = max(through.values())
-    months = pd.period_range(date_of(first), date_of(last), freq="M")[1:]
-    nights = [day_number(month.start_time.date()) for month in months]
-    figures = _figures(store, params, [night for night in nights if night <= last + 1])
+    figures = _figures(store, params, _nights(first, last + 1, weekly=bad_dpd < SHORT))
     figures = figures[figures["account_no"].isin(accounts["account_no"])].reset_index(drop=True)
     accounts = _with_outcomes(accounts, figures, through, within_days, bad_dpd)
+    unknown = _unknown(store, accounts, within_days)
+    accounts.loc[unknown, [ROLLED, FIRST_PAYMENT, "loss"]] = np.nan
+    left_out[UNKNOWN] = int(unknown.sum())
     audits = accounts[[name for name in accounts if name.startswith("audit_")]]
     kept = accounts.drop(columns=list(audits.columns))
     found = {name: count for name, count in left_out.items() if count}
     return Openings(kept, audits, figures, found, dict(through), within_days, bad_dpd)
+
+
+def _nights(first: int, last: int, weekly: bool) -> list[int]:
+    """First days of months, with Mondays between them where lateness of less than a month counts."""
+    days = range(first + 1, last + 1)
+    return [day for day in days if date_of(day).day == 1 or (weekly and date_of(day).weekday() == 0)]
 
 
 def _newest(store: Store) -> pd.DataFrame:
@@ -95,6 +105,17 @@ def _newest(store: Store) -> pd.DataFrame:
     money = told["principal"].to_numpy()
     told["principal"] = np.where(money == NO_MONEY, np.nan, money / units)
     return told.rename(columns={"opened_on": "opened"}).drop(columns="known_at")
+
+
+def _unknown(store: Store, accounts: pd.DataFrame, within_days: int) -> np.ndarray:
+    """Accounts that were sold, or of which nobody knows what became, before their days were over: bool per row."""
+    versions = store.versions()
+    if "statuses" not in versions:
+        return np.zeros(len(accounts), bool)
+    statuses = store.tables(names=["statuses"], columns={"statuses": ["account_no", "status", "from_on"]})["statuses"]
+    told = statuses[statuses["status"].isin(UNTOLD)]
+    first = told.groupby("account_no")["from_on"].min().reindex(accounts["account_no"]).to_numpy(dtype=np.float64)
+    return first < accounts["opened"].to_numpy() + within_days  # missing is never below
 
 
 def _figures(store: Store, params: Params, nights: list[int]) -> pd.DataFrame:
@@ -144,10 +165,11 @@ def curves(of: Openings, dimension: np.ndarray, least: int) -> pd.DataFrame:
 
 def rolls(of: Openings) -> pd.DataFrame:
     """From one first of a month to the next: portfolio, before, after, accounts, share of those before."""
-    figures = of.nights[of.nights["balance"] > 0]
+    nights = of.nights[[date_of(day).day == 1 for day in of.nights["as_of"]]]
+    figures = nights[nights["balance"] > 0]
     edges = [least for _, least in BUCKETS]
     names = np.array([name for name, _ in BUCKETS])
-    told = of.nights.assign(bucket=np.searchsorted(edges, of.nights["days_past_due"].fillna(0), side="right") - 1)
+    told = nights.assign(bucket=np.searchsorted(edges, nights["days_past_due"].fillna(0), side="right") - 1)
     told["after"] = np.where(told["balance"] > 0, names[told["bucket"].to_numpy()], "settled")
     told["then"] = told.groupby("account_no")["after"].shift(-1)
     told = told.loc[figures.index].dropna(subset=["then"])

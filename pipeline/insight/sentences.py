@@ -79,8 +79,8 @@ def limits_said(found: Causes, of: Openings, params: Params) -> list[str]:
     for outcome, (earlier, bad, later, later_bad, left) in found.halves.items():
         told.append(
             f"Of those that {outcome_said(outcome, of)}: proposed on {earlier:,} earlier accounts ({bad:,} did), "
-            f"judged on {later:,} later ones ({later_bad:,} did); {left:,} later accounts of debtors seen earlier are "
-            "left out."
+            f"judged on {later:,} later ones ({later_bad:,} did); {left:,} are left out, so that no "
+            "debtor is on both sides."
         )
     if found.tests:
         told.append(

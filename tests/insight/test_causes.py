@@ -21,7 +21,7 @@ from pipeline.insight.causes import OPENING, causes
 from pipeline.insight.insight_page import AS_CSV, AS_JSON, PAGE, as_values, page, write_insight
 from pipeline.insight.openings import FIRST_PAYMENT, ROLLED, curves, months, openings, quarters, rolls
 from pipeline.insight.sentences import limits_said, said
-from tests.worlds.deliveries import PARAMS, taken
+from tests.worlds.deliveries import PARAMS, account, charge, payment, status, taken
 from tests.worlds.sales import sold_params
 
 
@@ -208,3 +208,24 @@ def test_quarters_and_months_are_those_of_the_calendar():
     days = np.array([day_number(dt.date(2025, 12, 31)), day_number(dt.date(2026, 4, 1))])
     assert quarters(days).tolist() == ["2025-Q4", "2026-Q2"]
     assert months(days).tolist() == ["2025-12", "2026-04"]
+
+
+def test_what_nobody_knows_is_no_outcome(tmp_path):
+    """A debt that was sold within its days, or whose outcome nobody knows, neither rolled nor did well."""
+    opened = [account(account_id=name, opened_on="2026-01-10") for name in ("S", "U", "L", "R")]
+    due = [
+        charge(charge_id=f"C{name}", account_id=name, issued_on="2026-01-10", due_on="2026-01-20")
+        for name in ("S", "U", "L", "R")
+    ]
+    told = [
+        status(account_id="S", status="sold", from_on="2026-03-01"),
+        status(account_id="U", status="outcome_unknown", from_on="2026-02-01"),
+        status(account_id="L", status="sold", from_on="2026-06-01"),
+    ]
+    paid = [payment(payment_id=f"P{at}", occurred_at=f"2026-{at:02}-02T10:00:00") for at in (1, 7)]
+    _, store = taken(tmp_path, accounts=opened, charges=due, statuses=told, payments=paid)
+    of = openings(store, PARAMS, 100, 30)
+    rolled = of.accounts.set_index("account_id")[ROLLED]
+    assert rolled[["S", "U"]].isna().all()
+    assert rolled[["L", "R"]].tolist() == [1.0, 1.0]
+    assert of.left_out["sold, or of an outcome that nobody knows, before their days were over"] == 2

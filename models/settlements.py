@@ -207,7 +207,7 @@ def learned_acceptance(offers: pd.DataFrame, belief: Belief, *, draws: int, seed
     if cells.furthest_size() > cells.limit:
         return kept_to(belief, "the arms' sizes are not what the recorded probabilities promise")
     if cells.furthest_chance(lot["foretold"].to_numpy(np.float64)) > cells.limit:
-        return kept_to(belief, "discounts went to debtors of other foretold chances: the lot was none")
+        return kept_to(belief, "arms went to debtors of other foretold chances: the lot was none")
     return Belief(cells.curve(lot["accepted"].to_numpy(np.float64)), OFFERS, "", many)
 
 

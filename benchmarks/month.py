@@ -37,6 +37,7 @@ DAY_OF = {"accounts": "opened_on", "balances": "taken_on", "charges": "issued_on
 MONEY = {"payments": "amount", "charges": "amount"}  # summed in control files
 TABLES = ("accounts", "balances", "charges", "payments", "contacts", "statuses")
 ONE_DAY = dt.timedelta(1)
+STATE = "month.json"
 
 Rows = dict[str, list[dict[str, str]]]
 Sent = tuple[Path, Rows, dict[str, dt.date]]  # a delivery: its folder, its rows, the last day of each table
@@ -203,7 +204,7 @@ class Month:
         self.held, self.through = self.former
 
     def stop_means(self, on_stop: str) -> None:
-        written_params(self.folder / "params.yaml", self.folder, monitor={"on_stop": on_stop})
+        params_of(self.folder, on_stop)
 
     def manifest(self, night: dt.date) -> dict[str, Any]:
         return manifest(self.folder / "out" / night.isoformat())
@@ -246,10 +247,16 @@ def table(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in (HEAD, ["---"] * len(HEAD), *lines))
 
 
+def params_of(folder: Path, on_stop: str = "publish_marked") -> None:
+    """A day has some twenty payments: one that takes back a lost one is many of them, and is set aside all the same."""
+    limits = {"max_fault_rows": 0.2, "max_fault_money": 0.5}
+    written_params(folder / "params.yaml", folder, monitor={"on_stop": on_stop}, ingest=limits)
+
+
 def built(folder: Path) -> None:
     """History up to the day before FIRST, a model taught on it and approved."""
     folder.mkdir(parents=True, exist_ok=True)
-    written_params(folder / "params.yaml", folder)
+    params_of(folder)
     month = Month(folder, Sender({}, {}, {}), Judge(folder / "store", folder / "out"))
     of_shop = ("--debtors", str(DEBTORS), "--months", str(MONTHS), "--seed", str(SEED))
     _well(month.give("simulate", *of_shop, "--out", str(folder / "source")))
@@ -274,12 +281,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nights", type=int, default=len(PLAN), help="The first so many alone.")
     parser.add_argument("--house", type=Path, help="Where the shop, once built, is kept to begin from again.")
+    parser.add_argument("--keep", type=Path, help="Where the month is lived; given again, it goes on where it stopped.")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="recoup-month-") as place:
         house = given.house or Path(place) / "house"
         if not house.exists():
             built(house)
-        month = lived(house, Path(place) / "month", list(PLAN.items())[: given.nights])
+        month = lived(house, given.keep or Path(place) / "month", list(PLAN.items())[: given.nights])
     print()
     print(table(month.lines))
     print(f"\n{given.nights} nights, {len(month.lines)} commands judged, {len(month.lies)} things not as told.")
@@ -290,18 +298,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def lived(house: Path, folder: Path, plan: Sequence[tuple[str, Callable[[Month, dt.date, str], None]]]) -> Month:
-    """The nights of a plan, one after the other from FIRST on, in a copy of the house."""
-    shutil.copytree(house, folder, symlinks=True)
-    shutil.rmtree(folder / "deliveries")
-    written_params(folder / "params.yaml", folder)
-    month = Month.begun(folder)
-    month.history = month.delivery(FIRST - ONE_DAY, dt.date.min)
-    _, rows, through = month.history
-    month.held = {name: month._ids(name, rows[name], rows) for name in TABLES}
-    month.through = dict(through)
-    for number, (what, happens) in enumerate(plan):
+    """The nights of a plan, one after the other from FIRST on, in a copy of the house; where the folder is there, those
+    that it has not lived yet.
+    """
+    if folder.exists():
+        month, before = resumed(folder)
+    else:
+        shutil.copytree(house, folder, symlinks=True)
+        shutil.rmtree(folder / "deliveries")
+        params_of(folder)
+        month, before = Month.begun(folder), 0
+        month.history = month.delivery(FIRST - ONE_DAY, dt.date.min)
+        _, rows, through = month.history
+        month.held = {name: month._ids(name, rows[name], rows) for name in TABLES}
+        month.through = dict(through)
+    for number, (what, happens) in list(enumerate(plan))[before:]:
         happens(month, FIRST + number * ONE_DAY, what)
+        save(month, number + 1)
     return month
+
+
+def save(month: Month, nights: int) -> None:
+    """What a later sitting goes on from, beside the house."""
+    judge, told = month.judge, {name: getattr(month, name) for name in ("lines", "lies", "number", "seconds")}
+    kept = {
+        **told,
+        "nights": nights,
+        "held": {name: sorted(ids) for name, ids in month.held.items()},
+        "through": _texts(month.through),
+        "kept": judge.kept,
+        "reach": {night: _texts(days) for night, days in judge.reach.items()},
+    }
+    (month.folder / STATE).write_text(json.dumps(kept), encoding="utf-8")
+
+
+def resumed(folder: Path) -> tuple[Month, int]:
+    """The month as it was left, and how many nights of it are over."""
+    kept, month = json.loads((folder / STATE).read_text(encoding="utf-8")), Month.begun(folder)
+    month.held = {name: set(ids) for name, ids in kept["held"].items()}
+    month.through, month.lines = _days(kept["through"]), [tuple(line) for line in kept["lines"]]
+    month.lies, month.number, month.seconds = kept["lies"], kept["number"], kept["seconds"]
+    month.judge.kept = kept["kept"]
+    month.judge.reach = {night: _days(days) for night, days in kept["reach"].items()}
+    return month, kept["nights"]
+
+
+def _texts(days: Mapping[str, dt.date]) -> dict[str, str]:
+    return {name: day.isoformat() for name, day in days.items()}
+
+
+def _days(texts: Mapping[str, str]) -> dict[str, dt.date]:
+    return {name: dt.date.fromisoformat(text) for name, text in texts.items()}
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def causes(of: Openings, params: Params) -> Causes:
     found.tests["facts"] = len(waiting)
     for outcome, segment, earlier, later, bad, strata in waiting:
         found.findings.append(_judge(accounts, segment, outcome, earlier, later, bad, strata, len(waiting), params))
-    _months(found, accounts, params)
+    _months(found, accounts, of, params)
     return found
 
 
@@ -188,6 +188,8 @@ def halves_of(accounts: pd.DataFrame, outcome: str, seed: int) -> tuple[np.ndarr
     opened = accounts["opened"].to_numpy()
     days = np.sort(opened[bad])
     cut = days[len(days) // 2] if len(days) else opened.max(initial=0)
+    if len(days) and cut == days[0]:  # most lie on one day: the next one begins the later part
+        cut = min(days[days > cut], default=cut)
     first, then = known & (opened < cut), known & (opened >= cut)
     new = ~accounts["debtor_id"].isin(accounts.loc[first, "debtor_id"]).to_numpy()
     half = debtor_folds(accounts["debtor_id"], 2, seed) == 0
@@ -286,10 +288,11 @@ def _margin(accounts: pd.DataFrame, rows: np.ndarray, params: Params) -> float |
     return None if own.empty or earned.isna().any() else float(earned.sum())
 
 
-def _months(found: Causes, accounts: pd.DataFrame, params: Params) -> None:
+def _months(found: Causes, accounts: pd.DataFrame, of: Openings, params: Params) -> None:
     """Months of opening against the other months of the same book and product. They are not chosen by what is seen, and
     a month does not come again: all accounts judge them.
     """
+    accounts = accounts[~accounts["portfolio"].isin(of.followed)].reset_index(drop=True)
     month = months(accounts["opened"].to_numpy())
     strata = (accounts["portfolio"] + "|" + accounts["product"]).to_numpy()
     debtors = accounts["debtor_id"].to_numpy()

@@ -4,7 +4,7 @@ others that it is compared with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from features.days import date_of, dates
 from features.declarations import Catalogue
 from features.errors import InputMissing
 from features.tables import NO_DAY, NO_MONEY
+from models.split import debtor_folds
 from pipeline.panel.panel import payments_through
 from pipeline.panel.view import features_of
 from pipeline.params import Params
@@ -26,6 +27,7 @@ MONTH = 30.4375
 SHORT = 28  # days past due below which first days of months are too far apart
 MOST_MONTHS = 24  # of a curve
 UNTOLD = ("sold", "outcome_unknown")  # statuses after which what becomes of an account is not seen
+LATE = "late already on the day from which they would be followed"
 UNKNOWN = "sold, or of an outcome that nobody knows, before their days were over"
 NOT_OBSERVED, NO_OPENING = "opened before the first day that is delivered", "without a day of opening"
 BUCKETS = (("in time", 0), ("1 to 29", 1), ("30 to 59", 30), ("60 to 89", 60), ("90 and more", 90))
@@ -38,7 +40,8 @@ class Openings:
     is not as old yet, or cannot be told); loss: balance in minor units at the end of the window where it was still
     past due so far, else 0, missing where ROLLED is. audits: the audit_* columns of the same rows. nights:
     account_no, as_of, days_past_due, balance of the same accounts on first days of months. left_out: reason ->
-    accounts. through: portfolio -> last day that is all there.
+    accounts. through: portfolio -> last day that is all there. followed: books none of whose accounts was opened within
+    what is delivered -> the two days, by a lot of the debtor, that stand for their opening.
     """
 
     accounts: pd.DataFrame
@@ -48,6 +51,7 @@ class Openings:
     through: dict[str, int]
     within_days: int
     bad_dpd: int
+    followed: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def openings(store: Store, params: Params, within_days: int, bad_dpd: int) -> Openings:
@@ -62,16 +66,29 @@ def openings(store: Store, params: Params, within_days: int, bad_dpd: int) -> Op
     opened = accounts["opened"].to_numpy()
     told = opened != NO_DAY
     seen = told & (opened >= first)
-    left_out = {NO_OPENING: int((~told).sum()), NOT_OBSERVED: int((told & ~seen).sum())}
+    last = max(through.values())
+    nights = _nights(first, last + 1, weekly=bad_dpd < SHORT)
+    figures = _figures(store, params, nights)
+    standing = ~accounts["portfolio"].isin(accounts.loc[seen, "portfolio"]).to_numpy()
+    late, followed = np.zeros(len(accounts), bool), {}
+    begins = [night for night in nights if date_of(night).day == 1 and night + within_days <= last]
+    if standing.any() and begins:
+        days = np.where(debtor_folds(accounts["debtor_id"], 2, params.seed) == 0, begins[0], begins[-1])
+        accounts["opened"] = np.where(standing, days, opened)
+        late = standing & ~_in_time(accounts, figures, bad_dpd)
+        seen = seen | (standing & ~late)
+        books = sorted(accounts.loc[standing & seen, "portfolio"].unique())
+        followed = dict.fromkeys(books, (begins[0], begins[-1]))
+    lost = ~seen & ~late
+    left_out = {NO_OPENING: int((lost & ~told).sum()), NOT_OBSERVED: int((lost & told).sum()), LATE: int(late.sum())}
     accounts = accounts[seen].reset_index(drop=True)
     if accounts.empty:
         raise InputMissing(
             f"No account was opened from {date_of(first)} on, the first day with payments: what became of one from its "
             "opening on cannot be told. Deliver more history."
         )
-    last = max(through.values())
-    figures = _figures(store, params, _nights(first, last + 1, weekly=bad_dpd < SHORT))
-    figures = figures[figures["account_no"].isin(accounts["account_no"])].reset_index(drop=True)
+    since = accounts.set_index("account_no")["opened"].reindex(figures["account_no"]).to_numpy(dtype=np.float64)
+    figures = figures[figures["as_of"].to_numpy() >= since].reset_index(drop=True)  # of others since is missing
     accounts = _with_outcomes(accounts, figures, through, within_days, bad_dpd)
     unknown = _unknown(store, accounts, within_days)
     accounts.loc[unknown, [ROLLED, FIRST_PAYMENT, "loss"]] = np.nan
@@ -79,7 +96,14 @@ def openings(store: Store, params: Params, within_days: int, bad_dpd: int) -> Op
     audits = accounts[[name for name in accounts if name.startswith("audit_")]]
     kept = accounts.drop(columns=list(audits.columns))
     found = {name: count for name, count in left_out.items() if count}
-    return Openings(kept, audits, figures, found, dict(through), within_days, bad_dpd)
+    return Openings(kept, audits, figures, found, dict(through), within_days, bad_dpd, followed)
+
+
+def _in_time(accounts: pd.DataFrame, figures: pd.DataFrame, bad_dpd: int) -> np.ndarray:
+    """Whether each account was known, and less than bad_dpd days past due, on the day from which it is followed."""
+    on = figures.set_index(["account_no", "as_of"])["days_past_due"]
+    then = on.reindex(pd.MultiIndex.from_frame(accounts[["account_no", "opened"]])).to_numpy(dtype=np.float64)
+    return then < bad_dpd  # missing is never below
 
 
 def _nights(first: int, last: int, weekly: bool) -> list[int]:

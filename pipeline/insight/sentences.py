@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from features.days import date_of
 from models.segments import BELOW, FROM, IS, Condition, Segment
 from pipeline.insight.causes import OPENING, Causes, Cut, Finding
 from pipeline.insight.openings import FIRST_PAYMENT, ROLLED, Openings
@@ -81,6 +82,11 @@ def limits_said(found: Causes, of: Openings, params: Params) -> list[str]:
             f"Of those that {outcome_said(outcome, of)}: proposed on {earlier:,} earlier accounts ({bad:,} did), "
             f"judged on {later:,} later ones ({later_bad:,} did); {left:,} are left out, so that no "
             "debtor is on both sides."
+        )
+    for book, days in sorted(of.followed.items()):
+        told.append(
+            f"{book}: none of its accounts was opened within what is delivered. By a lot of its debtor each is "
+            f"followed from {date_of(days[0])} or {date_of(days[1])}, which stands for its opening, if it was not late."
         )
     if found.tests:
         told.append(

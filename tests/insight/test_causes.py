@@ -10,18 +10,21 @@ import shutil
 from collections import defaultdict
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from features.days import date_of, day_number
 from features.errors import InputMissing, UsageError
 from models.association import true_ratio
 from models.segments import holds
+from models.split import debtor_folds
 from pipeline.cli import main
-from pipeline.insight.causes import OPENING, causes
-from pipeline.insight.insight_page import AS_CSV, AS_JSON, PAGE, as_values, page, write_insight
+from pipeline.insight.causes import OPENING, Causes, causes
+from pipeline.insight.insight_page import AS_CSV, AS_JSON, PAGE, as_values, page
 from pipeline.insight.openings import FIRST_PAYMENT, ROLLED, curves, months, openings, quarters, rolls
 from pipeline.insight.sentences import limits_said, said
-from tests.worlds.deliveries import PARAMS, account, charge, payment, status, taken
+from pipeline.store.store import Store
+from tests.worlds.deliveries import PARAMS, account, charge, params_with, payment, statement, status, taken
 from tests.worlds.sales import sold_params
 
 
@@ -143,9 +146,7 @@ def test_the_three_files_say_the_same_and_name_nobody(planted, tmp_path, capsys)
     for place in (tmp_path / "one").iterdir():
         assert place.stat().st_mode & 0o077 == 0
         assert not people & set(place.read_text(encoding="utf-8").replace('"', " ").replace("<", " ").split())
-    write_insight(planted.folder / "store", tmp_path / "two", planted.params)
-    for name in (PAGE, AS_JSON, AS_CSV):
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert html == page(planted.of, planted.found, planted.params)  # the same store, read again, gives the same bytes
 
 
 def test_margin_is_said_where_it_is_stated_and_losses_where_every_rate_is(planted):
@@ -229,3 +230,40 @@ def test_what_nobody_knows_is_no_outcome(tmp_path):
     assert rolled[["S", "U"]].isna().all()
     assert rolled[["L", "R"]].tolist() == [1.0, 1.0]
     assert of.left_out["sold, or of an outcome that nobody knows, before their days were over"] == 2
+
+
+BOOKS = params_with()
+STANDING = BOOKS.model_copy(update={"portfolios": {**BOOKS.portfolios, "cards": BOOKS.portfolios["paris"]}})
+
+
+def test_a_book_opened_before_is_followed_from_one_of_two_days_by_lot(tmp_path):
+    names = [f"B{at}" for at in range(40)]
+    cards = [
+        account(account_id=name, debtor_id=f"D-{name}", portfolio="cards", opened_on="2019-01-01") for name in names
+    ]
+    first = ("2026-01-20", "2026-02-15", "2026-03-15", "2026-04-15", "2026-05-15", "2026-06-15", "2026-07-15")
+    told = [
+        statement(account_id=name, taken_on=day, balance="80.00", arrears="50.00", days_past_due=str(late))
+        for at, name in enumerate(names)
+        for day, late in zip(first, (60 * (at == 0), 0, 40 * (at % 2), 0, 0, 40 * (at % 3 == 0), 0), strict=True)
+    ]
+    paid = [payment(payment_id=f"P{at}", account_id="B1", occurred_at=f"2026-{at:02}-02T10:00:00") for at in (1, 7)]
+    taken(tmp_path, params=STANDING, accounts=cards, balances=told, payments=paid)
+    of = openings(Store(tmp_path / "store"), STANDING, 92, 30)
+    own = of.accounts[of.accounts["portfolio"] == "cards"]
+    days = {day: date_of(day) for day in own["opened"].unique()}
+    assert sorted(days.values()) == [dt.date(2026, 2, 1), dt.date(2026, 4, 1)]
+    assert of.followed["cards"] == tuple(sorted(days))
+    for row in own.itertuples():
+        at = int(row.account_id[1:])
+        # from February on the 40 days of March count, from April on those of June
+        assert getattr(row, ROLLED) == float(at % 2 if days[row.opened].month == 2 else at % 3 == 0)
+    # of those drawn for February B0 was late then, of those drawn for April who was late in March
+    drawn = debtor_folds(pd.Series([f"D-{name}" for name in names]), 2, STANDING.seed)
+    late = {name for at, name in enumerate(names) if (at == 0 if drawn[at] == 0 else at % 2)}
+    assert set(own["account_id"]) == set(names) - late
+    assert of.left_out["late already on the day from which they would be followed"] == len(late)
+    assert all(each.family == "facts" for each in causes(of, STANDING).findings)
+    assert any(
+        line.startswith("cards: none of its accounts was opened") for line in limits_said(Causes(), of, STANDING)
+    )

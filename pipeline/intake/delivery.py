@@ -445,6 +445,7 @@ def _check_dictionaries(place: Path, found: Any, schema: Any, size: int) -> None
                     break
             if decoded > EXPANSION_FROM and decoded > EXPANSION_LIMIT * size:
                 raise BrokenFile.expands(EXPANSION_LIMIT, "with shorter texts")
+    pa.default_memory_pool().release_unused()  # the engine needs it now
 
 
 def _is_text_type(pa: Any, kind: Any) -> bool:

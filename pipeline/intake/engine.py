@@ -21,6 +21,7 @@ THREADS = 2  # fixed: memory depends on it, results do not
 # A table in memory keeps some bytes of each row that the engine cannot spill. Of a delivery that is larger than this
 # share of memory_limit, tables lie in a file of the spill folder: slower, and their size does not matter.
 LARGE = 0.25
+OWN_SHARE = 0.7  # of memory_limit: the rest is for the rows on their way out of the engine and into files
 SWITCHED_OFF = (
     "autoinstall_known_extensions",
     "autoload_known_extensions",
@@ -103,7 +104,9 @@ def engine(
                 f"max_temp_directory_size = {literal(spill_limit)}",
             ):
                 opened.run(f"SET {setting}")
-            if delivered > LARGE * opened.size_of(memory_limit):
+            whole = opened.size_of(memory_limit)
+            opened.run(f"SET memory_limit = '{int(whole * OWN_SHARE) // 1024}KiB'")
+            if delivered > LARGE * whole:
                 spill.mkdir(exist_ok=True)
                 opened.keep_tables_in(spill / "tables.db", spill_limit)
             for setting in (

@@ -48,7 +48,7 @@ def debtors_on(world: World, night: int) -> dict[str, str]:
     return dict(zip(known["account_id"], known["debtor_id"], strict=True))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(chains(), nights)
 def test_on_each_night_an_account_is_of_the_last_debtor_of_its_chain(world: World, night: int):
     known = {row["account_id"]: row["debtor_id"] for row in world.rows["accounts"] if row["known_on"] < night}
@@ -57,7 +57,7 @@ def test_on_each_night_an_account_is_of_the_last_debtor_of_its_chain(world: Worl
     assert {links.get(name, name) for name in NAMES} == {person(world.rows, name, night) for name in NAMES}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(chains(), nights)
 def test_a_link_known_from_a_night_on_changes_nothing_that_the_night_sees(world: World, night: int):
     seen = world.tables()["accounts"]
@@ -68,7 +68,7 @@ def test_a_link_known_from_a_night_on_changes_nothing_that_the_night_sees(world:
     assert_frame_equal(of_then, earlier[earlier["known_on"] < night][columns].reset_index(drop=True))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(chains())
 def test_a_person_holds_all_whom_links_ever_joined(world: World):
     names = persons(world.links())
@@ -144,7 +144,7 @@ def test_links_of_a_circle_are_refused_and_no_others(links, is_new, circle):
     assert in_circles(links, is_new) == circle
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd"), st.integers(0, 5)), max_size=8))
 def test_what_is_left_after_circles_are_refused_has_none(drawn):
     told = {(one, at): Link(one, other, at, at) for one, other, at in drawn}
@@ -166,7 +166,7 @@ def test_links_come_in_the_order_in_which_they_became_known_and_an_empty_one_lea
     assert renamed(pd.Series(["a", "z"], dtype="str"), {"a": "b"}).tolist() == ["b", "z"]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(chains())
 def test_versions_stay_in_the_order_of_the_store(world: World):
     accounts = world.tables()["accounts"]

@@ -64,7 +64,7 @@ def by_week(world: World, nights: list[int], maturity_days: int) -> dict[tuple[s
     }
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(worlds(), st.lists(st.integers(START, START + SPAN), min_size=1, max_size=3, unique=True), st.integers(0, 20))
 def test_the_weeks_of_a_book_are_what_plain_loops_find(world: World, nights: list[int], maturity_days: int):
     payments = [row["payment_id"] for row in world.rows.get("payments", ())]

@@ -41,7 +41,7 @@ def test_hand_computed(case: Case):
         assert reasons == ([] if expected["reason"] is None else [expected["reason"]])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(worlds(contacts=False, links=True), terms, some_nights)
 def test_equals_the_oracle(world: World, terms: Terms, as_of: list[int]):
     cohort = cohort_of(world, as_of, terms)
@@ -79,7 +79,7 @@ def test_equals_the_oracle(world: World, terms: Terms, as_of: list[int]):
     assert {row[:3]: row[3] for row in cohort.counts.itertuples(index=False, name=None) if row[3]} == dict(counted)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(worlds(contacts=False, links=True), terms, some_nights, st.integers(0, 1000))
 def test_order_of_rows_and_kind_of_text_are_irrelevant(world: World, terms: Terms, as_of: list[int], seed: int):
     plain = cohort_of(world, as_of, terms)
@@ -88,7 +88,7 @@ def test_order_of_rows_and_kind_of_text_are_irrelevant(world: World, terms: Term
     pd.testing.assert_frame_equal(plain.frame, shuffled.frame.astype(plain.frame.dtypes.to_dict()))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(worlds(contacts=False), terms, some_nights)
 def test_shards_are_parts_of_the_whole(world: World, terms: Terms, as_of: list[int]):
     whole = cohort_of(world, as_of, terms)
@@ -100,7 +100,7 @@ def test_shards_are_parts_of_the_whole(world: World, terms: Terms, as_of: list[i
     assert counts.to_dict() == whole.counts.groupby(["as_of", "portfolio", "reason"])["accounts"].sum().to_dict()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(worlds(contacts=False), terms, nights, st.data())
 def test_nothing_known_from_the_night_on_changes_the_cohort(world: World, terms: Terms, night: int, data):
     earlier, later = world.known_before(night), data.draw(later_rows(world, night))

@@ -65,7 +65,7 @@ def test_hand_computed(case: Case):
         }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(worlds(contacts=False), terms, some_nights, st.lists(label_terms, min_size=1, max_size=3), complete)
 def test_equals_the_oracle_for_several_horizons_in_one_pass(
     world: World, terms: Terms, as_of, several: list[LabelTerms], complete: int
@@ -81,7 +81,7 @@ def test_equals_the_oracle_for_several_horizons_in_one_pass(
             )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(worlds(contacts=False), some_nights, label_terms, st.integers(0, 100))
 def test_order_of_rows_is_irrelevant(world: World, as_of, label: LabelTerms, seed: int):
     frame, found = labelled(world, as_of, label)
@@ -90,7 +90,7 @@ def test_order_of_rows_is_irrelevant(world: World, as_of, label: LabelTerms, see
     pd.testing.assert_frame_equal(found, again)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(worlds(contacts=False), some_nights, label_terms)
 def test_shards_are_parts_of_the_whole(world: World, as_of, label: LabelTerms):
     frame, found = labelled(world, as_of, label)
@@ -164,7 +164,7 @@ def test_the_hand_computed_cases_catch_a_leak(leak):
     assert next(wrong_cases(leak), None)  # ends at the first
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(worlds(contacts=False), some_nights, label_terms, complete)
 def test_a_label_is_missing_with_a_reason_or_there_without(world: World, as_of, label: LabelTerms, complete: int):
     frame, found = labelled(world, as_of, label, complete)

@@ -56,7 +56,7 @@ def test_the_oracle_agrees_with_the_hand_computed_cases(case: Case):
         }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(small_worlds, terms)
 def test_equals_the_oracle_on_every_day(world: World, terms: Terms):
     ledger = history(world.tables(), terms)
@@ -66,7 +66,7 @@ def test_equals_the_oracle_on_every_day(world: World, terms: Terms):
         ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(small_worlds, terms, nights, st.integers(0, 40))
 def test_worst_days_past_due_equals_the_oracle(world: World, terms: Terms, night: int, days: int):
     ledger = history(world.tables(), terms)
@@ -77,7 +77,7 @@ def test_worst_days_past_due_equals_the_oracle(world: World, terms: Terms, night
         )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(small_worlds, terms, st.integers(0, 1000))
 def test_order_of_rows_is_irrelevant(world: World, terms: Terms, seed: int):
     plain, shuffled = history(world.tables(), terms), history(world.tables(shuffle_seed=seed, categorical=True), terms)
@@ -87,7 +87,7 @@ def test_order_of_rows_is_irrelevant(world: World, terms: Terms, seed: int):
         np.testing.assert_array_equal(getattr(plain.settlements, name), getattr(shuffled.settlements, name))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(small_worlds, terms)
 def test_shards_are_parts_of_the_whole(world: World, terms: Terms):
     whole = history(world.tables(), terms)
@@ -98,7 +98,7 @@ def test_shards_are_parts_of_the_whole(world: World, terms: Terms):
             assert on(part, account_id, EVERY_DAY) == on(whole, account_id, EVERY_DAY)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(small_worlds, terms, nights, nights)
 def test_a_ledger_of_some_days_says_the_same_on_them(world: World, terms: Terms, one: int, other: int):
     first, last = sorted((one, other))
@@ -109,7 +109,7 @@ def test_a_ledger_of_some_days_says_the_same_on_them(world: World, terms: Terms,
         assert on(part, account_id, days) == on(whole, account_id, days)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(small_worlds, terms)
 def test_arrears_are_never_negative_and_days_past_due_come_with_arrears_above_the_tolerance(world: World, terms: Terms):
     ledger = history(world.tables(), terms)

@@ -107,7 +107,7 @@ def cases(draw):
     return world, draw(worlds.nights)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(cases(), worlds.terms)
 def test_open_items_equal_the_plain_loops(case, terms):
     world, night = case

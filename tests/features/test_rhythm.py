@@ -104,7 +104,7 @@ def cases(draw):
     return world, sorted(draw(st.lists(worlds.nights, min_size=1, max_size=3, unique=True)))
 
 
-@settings(max_examples=35, deadline=None)
+@settings(max_examples=17, deadline=None)
 @given(cases(), worlds.terms, st.booleans(), declared, feeds)
 def test_the_rhythm_equals_the_plain_loops(case, terms, categorical, delivers, complete):
     world, nights = case

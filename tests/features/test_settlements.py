@@ -14,7 +14,7 @@ from tests.judges.oracle_ledger import net, number_of
 from tests.worlds.worlds import World, nights, small_worlds
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(small_worlds, nights)
 def test_settlements_are_worth_their_net_as_known(world: World, night: int):
     tables = world.tables()

@@ -12,7 +12,7 @@ from features.versions import is_last_known, superseded_on
 from tests.worlds.worlds import World, nights, worlds
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(worlds(), nights)
 def test_versions_is_last_known_are_the_last_known(world: World, night: int):
     keys = {

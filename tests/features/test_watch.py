@@ -110,7 +110,7 @@ def test_a_label_waits_for_its_last_day_and_maturity():
         assert np.isnan(found["late"].item()) == bool(late)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(worlds(contacts=False, links=True), terms, some_nights, watch_terms)
 def test_equals_the_oracle(world: World, terms: Terms, as_of: list[int], ahead: WatchTerms):
     cohort = watch(world, as_of, terms, ahead)

@@ -85,7 +85,7 @@ ZONES = [
 
 
 @given(st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2099, 12, 30)), st.sampled_from(ZONES))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_offsets_are_those_of_the_time_zone_database(moment, name):
     from features.days import DAY_US
     from pipeline.intake.clocks import offsets

@@ -104,7 +104,7 @@ def test_no_more_is_disputed_than_a_statement_says_is_overdue():
     assert disputed_of(world) == 150
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     worlds.worlds(contacts=False, absent=False),
     worlds.nights,

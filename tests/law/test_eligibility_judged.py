@@ -193,13 +193,13 @@ def wrong(scene, rules=RULES, raw=RAW, params=PARAMS) -> list[str]:
     return breaches(world, raw, params, night, found, set(overdue), overdue)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenes())
 def test_no_permitted_row_breaks_a_cap_a_window_a_stop_or_a_wait(scene):
     assert wrong(scene) == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     scenes(),
     st.sampled_from([*ALWAYS_STOP, "plan", "opt_out_call", "opt_out_sms", "opt_out_email", "opt_out_letter"]),
@@ -215,7 +215,7 @@ def test_adding_a_stop_only_ever_removes(scene, status, data):
     assert _opened(before, after) == []
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenes(), st.sampled_from(["absent", "late", "empty_through"]))
 def test_a_lost_contact_feed_never_opens_anything(scene, loss):
     world, night, overdue = scene
@@ -229,7 +229,7 @@ def test_a_lost_contact_feed_never_opens_anything(scene, loss):
     assert "permitted" not in set(after.accounts["group"])
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenes(), st.sampled_from(sorted(HELD_BACK)), st.data())
 def test_a_late_book_and_other_rows_held_back_are_deferred_and_open_nothing_else(scene, rule, data):
     world, night, overdue = scene
@@ -313,7 +313,7 @@ def drawn_rules(draw):
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(scene=scenes(), raw=drawn_rules())
 def test_no_permitted_row_breaks_drawn_rules(scene, raw, tmp_path):

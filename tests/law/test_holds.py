@@ -52,7 +52,7 @@ def scorable_places(tables, cohort: pd.DataFrame) -> pd.DataFrame:
     return cohort.assign(jurisdiction=last["jurisdiction"].reindex(cohort["account_no"]).to_numpy())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(worlds.worlds(absent=False), worlds.nights, worlds.terms)
 def test_the_law_and_the_features_agree_on_every_open_promise(world, night, terms):
     cohort, until = promised_until(world, Sight(night), terms)
@@ -60,7 +60,7 @@ def test_the_law_and_the_features_agree_on_every_open_promise(world, night, term
     assert ((until != NO_DAY) == (features > 0)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(worlds.worlds(contacts=False, absent=False), worlds.nights)
 def test_the_law_and_the_features_agree_on_every_status_in_force(world, night):
     tables = world.tables()
@@ -75,7 +75,7 @@ def test_the_law_and_the_features_agree_on_every_status_in_force(world, night):
 RUN_ON = Catalogue([Feature("plans", Agg.ANY, where=where("on", state="running"), called="plan_on", empty=0)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(worlds.worlds(contacts=False, absent=False, treatments=True), worlds.nights, worlds.terms)
 def test_the_law_and_the_features_agree_on_every_plan_that_is_kept_to(world, night, terms):
     tables, sight = world.tables(), Sight(night)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.agents import FAIR, shared_out, spread
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.integers(1, 10_000), min_size=0, max_size=60),
     st.lists(st.integers(0, 25), min_size=1, max_size=5),

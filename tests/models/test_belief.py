@@ -24,7 +24,7 @@ def test_a_belief_that_is_kept_says_why():
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.1, 10)), min_size=1, max_size=7))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_the_nearest_curve_that_never_falls_is_that_of_the_library(points):
     rate, weight = (np.array([part]) for part in zip(*points, strict=True))
     told = isotonic_regression(rate[0], sample_weight=weight[0])

@@ -142,7 +142,7 @@ def test_a_landmark_outside_the_horizon_is_refused(days):
 # Against plain loops
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(worlds(), some_nights, st.integers(1, 11), st.integers(START, START + SPAN + 40))
 def test_equals_the_oracle(world: World, nights, days: int, through: int):
     def even(frame):

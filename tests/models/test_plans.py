@@ -68,7 +68,7 @@ def accounts():
 
 
 @given(st.integers(1, 10**12), st.integers(2, 60), st.sampled_from([1, 5, 100, 500, 3000]))
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_instalments_always_add_up(owed, many, step):
     regular, last, count = (int(part[0]) for part in instalments_of(np.array([owed]), many, np.array([step])))
     assert (count - 1) * regular + last == owed
@@ -78,7 +78,7 @@ def test_instalments_always_add_up(owed, many, step):
 
 
 @given(st.integers(1, 40_000), st.integers(2, 40), st.sampled_from([1, 5, 100, 500]))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_instalments_are_those_of_the_judge(owed, many, step):
     regular, last, count = (int(part[0]) for part in instalments_of(np.array([owed]), many, np.array([step])))
     assert [regular] * (count - 1) + [last] == judge.parts(owed, many, step)
@@ -87,7 +87,7 @@ def test_instalments_are_those_of_the_judge(owed, many, step):
 @given(
     DAYS, st.integers(0, 31), st.integers(0, 20), st.integers(0, 40), st.sampled_from(["month", "fortnight", "week"])
 )
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_days_are_those_of_the_calendar(as_of, payday, after, more, unit):
     first, follows = first_days(np.array([payday]), as_of, after, after + more)
     told, told_follows = judge.first_day(payday, as_of, after, after + more)

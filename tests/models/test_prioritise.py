@@ -367,7 +367,7 @@ def slow_groups(rows: pd.DataFrame, held: set[str], capacity: dict[str, int]) ->
     return found
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(portfolios, st.sets(st.sampled_from("defghijklmno")))
 def test_groups_partition_the_accounts_as_the_contract_reads(portfolio, held):
     rows = accounts(*portfolio)
@@ -624,7 +624,7 @@ def test_an_appointment_of_somebody_held_down_is_kept_and_a_limited_channel_chan
 
 
 @given(st.integers(0, 10**6), st.integers(1, 12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_no_hardship_is_ever_listed_by_the_new_order_alone(seed, places):
     draw = np.random.default_rng(seed)
     rows = accounts(*({"debtor_id": f"d{number // 2}", "queue": "ab"[number // 2 % 2]} for number in range(40)))

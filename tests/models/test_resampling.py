@@ -86,7 +86,7 @@ def plainly_captured(order, money, night, capacity):
     return total
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 100), st.integers(0, 2)), min_size=1, max_size=40),
     st.floats(0.01, 1.0),

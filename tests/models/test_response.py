@@ -203,7 +203,7 @@ def test_a_part_that_is_not_open_for_an_hour_is_not_chosen():
     assert options(log, {1: 500.0, 2: 500.0}, rows.assign(until_minute=18 * 60))["evening"].notna().all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.sampled_from(("", *PARTS)), st.integers(0, 1439), st.integers(1, 600))
 def test_a_part_only_ever_narrows_what_the_law_permits(part, first, length):
     begins, ends = cut_to(part, np.array([first]), np.array([first + length]))

@@ -53,7 +53,7 @@ def one(**others: object) -> pd.DataFrame:
 
 
 @given(st.integers(1, 10**12), st.integers(1, 9_999))
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_what_is_let_off_is_rounded_down_to_the_minor_unit(balance, parts):
     amount = int(settled_amount(np.array([balance]), parts / 10_000)[0])
     assert amount == balance - balance * parts // 10_000

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.intake.ingest import ingest
-from pipeline.night.night import publish_night
 from pipeline.params import load
 
 THROUGH, STEP = "2026-09-30", 1_000_000
@@ -68,6 +67,8 @@ def main(folder: Path, events: int, seed: int) -> None:
     maker.join()
     ingest(folder / "source", folder / "store", params)
     intake = peak()
+    from pipeline.night.night import publish_night  # an intake has no need of its libraries
+
     publish_night(folder / "store", dt.date(2026, 10, 1), folder / "out", params)
     manifest = json.loads((folder / "out" / "current" / "manifest.json").read_text(encoding="utf-8"))
     print(json.dumps({"intake": intake, "night": peak(), "scorable": manifest["counts"]["scorable"]}))

@@ -53,9 +53,9 @@ def test_what_spills_has_a_limit_and_is_swept(tmp_path):
     wide = (
         "SELECT sum(length(a)) FROM (SELECT range AS n, repeat(range::VARCHAR, 40) AS a FROM range(900_000) ORDER BY a)"
     )
-    with engine([tmp_path], tmp_path / "spill", "100MB", "4GB") as opened:
+    with engine([tmp_path], tmp_path / "spill", "150MB", "4GB") as opened:
         assert opened.rows(wide)[0][0] > 0
-    tight = engine([tmp_path], tmp_path / "spill", "100MB", "20MB")
+    tight = engine([tmp_path], tmp_path / "spill", "150MB", "20MB")
     with pytest.raises(UsageError, match=r"engine\.spill_limit '20MB' of the disk \(LIMIT_SPILL\)"), tight as opened:
         opened.rows(wide)
     assert list((tmp_path / "spill").glob("*")) == []

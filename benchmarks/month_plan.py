@@ -203,9 +203,10 @@ def altered_list(month: Month, night: Night, what: str) -> None:
 
 
 def mistyped(month: Month, night: Night, what: str) -> None:
-    as_usual(month, night, what)
+    sent = month.delivery(night - ONE_DAY)
+    month.run(night, what, sent)
     year = night.replace(year=night.year + 1)
-    told = month.give("run", "--as-of", year.isoformat())
+    told = month.give("run", "--source", str(sent[0]), "--as-of", year.isoformat())
     if told.code != 66 or (month.folder / "out" / "EXPIRED.txt").exists():
         month.lies.append(f"{night}: {year} ended with {told.code}, and a mark is {begun(month)}")
 
@@ -230,6 +231,13 @@ def booked_and_marked(month: Month, night: Night, what: str) -> None:
     """The same error again, under publish_marked: the list is published in red."""
     bulk = month.delivery(night - ONE_DAY, more={"payments": month.on_every_account(night - ONE_DAY)})
     month.run(night, f"{what}; publish_marked", bulk, STOP, says=["published and marked"])
+
+
+def still_stopped(month: Month, night: Night, what: str) -> None:
+    """Nobody took the payments back: a finished night that is stopped ends as it did, and is not made again."""
+    sent = month.delivery(night - ONE_DAY)
+    month.run(night, what, sent, STOP, says=["published and marked"])
+    month.run(night, "the same again: nothing to do, and still stop", sent, STOP, says=["published and marked"])
 
 
 def rolled_back(month: Month, night: Night, what: str) -> None:
@@ -271,7 +279,7 @@ PLAN: dict[str, Happens] = {
     "a list is put back": rolled_back,
     "the night after putting back": as_usual,
     "the booking error again": booked_and_marked,
-    "the last one, handed in twice": twice,
+    "what it left still stops the next night": still_stopped,
 }
 # One fault of each kind: a month for tests.
 SHORT = ("as usual", "a late delivery", "killed at work", "an amount was changed", "a booking error")

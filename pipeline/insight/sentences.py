@@ -63,7 +63,7 @@ def avoided_said(finding: Finding, params: Params) -> str:
     loss = "losses are not said" if finding.loss is None else f"{finding.loss:,.0f} {own} of losses avoided"
     margin = "no margin is stated" if finding.margin is None else f"{finding.margin:,.0f} {own} of margin lost"
     good = finding.ratio.inside - finding.ratio.inside_events
-    return f"Refused: {finding.ratio.inside:,} accounts, of which {good:,} did not; {loss}, {margin}."
+    return f"Refused: {finding.ratio.inside:,} accounts, {good:,} of them for nothing; {loss}, {margin}."
 
 
 def cut_said(cut: Cut, of: Openings, params: Params) -> str:
@@ -90,7 +90,7 @@ def limits_said(found: Causes, of: Openings, params: Params) -> list[str]:
         )
     if found.tests:
         told.append(
-            f"{found.tests.get('facts', 0):,} segments and {found.tests.get('months', 0):,} months were judged. The "
+            f"{_many(found.tests['facts'], 'segment')} and {_many(found.tests['months'], 'month')} were judged. The "
             "intervals of each of both kinds hold together with 95 %: of books in which nothing is to be found, one in "
             "twenty at most has a sentence."
         )
@@ -99,7 +99,7 @@ def limits_said(found: Causes, of: Openings, params: Params) -> list[str]:
         told.append(f"{few:,} more are not said: too few of their accounts went bad to judge them.")
     not_held = sum(each.state == "not held" and each.family == "facts" for each in found.findings)
     if not_held:
-        told.append(f"{not_held:,} segments that stood out earlier did not hold later, and are not said.")
+        told.append(f"{_many(not_held, 'segment')} that stood out earlier did not hold later: not said.")
     for column, (group, auc) in sorted(found.silenced.items()):
         told.append(f"{column} gives no sentence: it tells {group} (AUC {auc:.2f}; the bound of the audit is 0.60).")
     told += [f"{count:,} accounts are left out: {reason}." for reason, count in sorted(of.left_out.items())]
@@ -107,3 +107,7 @@ def limits_said(found: Causes, of: Openings, params: Params) -> list[str]:
     if len({*of.accounts["currency"]}) > 1:
         told.append(f"Money of several currencies is compared at the rates of {params.money.rates_date}.")
     return [*told, ASSOCIATION]
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"

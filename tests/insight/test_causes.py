@@ -25,6 +25,7 @@ from pipeline.insight.openings import FIRST_PAYMENT, ROLLED, curves, months, ope
 from pipeline.insight.sentences import limits_said, said
 from pipeline.store.store import Store
 from tests.worlds.deliveries import PARAMS, account, charge, params_with, payment, statement, status, taken
+from tests.worlds.programs import axe_core
 from tests.worlds.sales import sold_params
 
 
@@ -267,3 +268,22 @@ def test_a_book_opened_before_is_followed_from_one_of_two_days_by_lot(tmp_path):
     assert any(
         line.startswith("cards: none of its accounts was opened") for line in limits_said(Causes(), of, STANDING)
     )
+
+
+def test_the_page_is_read_by_anyone_on_any_screen(planted, browser, tmp_path):
+    place = tmp_path / PAGE
+    place.write_text(page(planted.of, planted.found, planted.params), encoding="utf-8")
+    shown = browser.new_page(viewport={"width": 390, "height": 800})
+    asked = []
+    shown.on("request", lambda request: asked.append(request.url))
+    shown.goto(place.as_uri())
+    assert shown.evaluate("document.documentElement.scrollWidth") <= 390
+    assert asked == [place.as_uri()]
+    assert shown.locator("h2").first.inner_text() == "What holds"
+    assert shown.locator(".held").count() == 3
+    wide = browser.new_page(bypass_csp=True)
+    wide.goto(place.as_uri())
+    wide.evaluate(axe_core())
+    assert [found["id"] for found in wide.evaluate("axe.run()")["violations"]] == []
+    shown.close()
+    wide.close()

@@ -42,7 +42,7 @@ from pipeline.store.store import Store
 from pipeline.training.fit import teaching_of
 
 PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
-WORLDS, PLANTED, DEBTORS, FIRST, MONTHS = 100, 20, 500, 16_100, 18
+WORLDS, PLANTED, DEBTORS, FIRST, MONTHS = 100, 20, 500, 16_500, 18
 TAUGHT = dt.date(2026, 9, 1)  # the delivery reaches to the end of that month
 NIGHTS = [TAUGHT + dt.timedelta(days) for days in (1, 5, 9, 13, 17, 21, 25, 30)]
 TREES = 60

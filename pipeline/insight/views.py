@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.aliases import AS_DELIVERED
+from features.aliases import ALIAS_COLUMNS, AS_DELIVERED
 from features.catalogue import CATALOGUE, with_treatments
 from features.currencies import DECIMALS
 from features.days import date_of, dates, day_number
@@ -33,6 +33,7 @@ from features.versions import is_last_known, key_of, lineage
 from models.split import split_by_time
 from pipeline.panel.panel import panel
 from pipeline.params import Params
+from pipeline.store.form import to_inner
 from pipeline.store.store import Store
 
 LOCAL_DAY = "occurred_on"  # of what happened at an instant, in the zone of its book
@@ -198,12 +199,12 @@ def decimals(minor: np.ndarray, units: Sequence[str] | np.ndarray, places: int) 
 
 def _debtors(source: Source) -> pa.Table:
     """The aliases in force: the last one of each debtor that was known before the night."""
-    frame = source.store.frame("debtors").sort_values("known_at", kind="stable")
-    if source.as_of is not None:
-        frame = frame[frame["known_at"] < pd.Timestamp(source.as_of, tz="UTC")]
+    frame = to_inner(source.store.raw_rows("debtors", source.versions["debtors"], ALIAS_COLUMNS, 0))
+    frame = frame[(frame["known_on"] < source.night).to_numpy()].sort_values("known_at", kind="stable")
     frame = frame.drop_duplicates("debtor_id", keep="last")
-    told = pa.Table.from_pandas(frame[["debtor_id", "same_as", "known_at"]], preserve_index=False)
-    return told.set_column(2, "known_at", told["known_at"].cast(pa.timestamp("us")))
+    kinds = {"debtor_id": Kind.ID, "same_as": Kind.ID, "known_at": Kind.TIME}
+    none = np.full(len(frame), "")
+    return pa.table({name: _cells(frame[name], kind, none, source.places) for name, kind in kinds.items()})
 
 
 def _audits(source: Source) -> pa.Table:

@@ -23,7 +23,7 @@ from pipeline.insight.answers import answer, frame_of, view_names
 from pipeline.insight.questions import CellRefused, QuestionRefused
 from pipeline.params import Params, load
 from tests.worlds.commands import exit_code
-from tests.worlds.deliveries import PARAMS, account, payment, statement, status, taken
+from tests.worlds.deliveries import PARAMS, account, offer, payment, same, statement, status, taken
 from tests.worlds.houses import CANARY
 
 NO_NIGHTS = Path("no nights")
@@ -90,6 +90,17 @@ def test_of_a_receipt_only_the_last_set_of_lines_is_told(tmp_path):
         ("R", "A2", "40.000"),
         ("S", "A1", "7.000"),
     ]
+
+
+def test_whose_an_account_is_follows_what_was_known_of_debtors(tmp_path):
+    taken(tmp_path, debtors=[same("D2", "D3", "2026-03-01T10:00:00+01:00")], offers=[offer(discount="0.25")])
+    of = "SELECT debtor_id FROM accounts WHERE account_id = 'J1'"
+    assert ask(tmp_path, of) == [{"debtor_id": "D3"}]
+    assert ask(tmp_path, of, dt.date(2026, 3, 1)) == [{"debtor_id": "D2"}]
+    (alias,) = ask(tmp_path, "SELECT debtor_id, same_as, known_at FROM debtors")
+    assert alias == {"debtor_id": "D2", "same_as": "D3", "known_at": "2026-03-01T09:00:00"}
+    assert ask(tmp_path, "SELECT * FROM debtors", dt.date(2026, 3, 1)) == []
+    assert ask(tmp_path, "SELECT discount, currency FROM offers") == [{"discount": 0.25, "currency": "EUR"}]
 
 
 def test_protected_facts_stand_apart(tmp_path):

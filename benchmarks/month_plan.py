@@ -141,10 +141,15 @@ def at_work(month: Month) -> bool:
     return any(place.is_dir() for place in (month.folder / "out").glob(".shards-*/[!.]*"))
 
 
+def over(started: subprocess.Popen[str]) -> bool:
+    """Whether a run has ended; it is left to be waited for."""
+    return os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def _signalled(month: Month, when: Callable[[Month], bool], number: signal.Signals):
     def until(started: subprocess.Popen[str]) -> None:
         limit = time.monotonic() + PATIENCE
-        while not when(month) and time.monotonic() < limit:
+        while not when(month) and not over(started) and time.monotonic() < limit:
             time.sleep(0.002)
         os.killpg(started.pid, number)
 
@@ -157,7 +162,7 @@ def two_at_once(month: Month, night: Night, what: str) -> None:
 
     def meets(started: subprocess.Popen[str]) -> None:
         limit = time.monotonic() + PATIENCE
-        while not at_work(month) and time.monotonic() < limit:
+        while not at_work(month) and not over(started) and time.monotonic() < limit:
             time.sleep(0.01)
         folder = month.folder / "second"
         folder.mkdir()

@@ -149,6 +149,7 @@ def history(
             paid.amount,
             still(named, np.int64),
             paid.kind,
+            paid.replaced_on,
             paid.reversal_offsets,
             paid.reversal_known_on,
             paid.reversal_occurred_on,

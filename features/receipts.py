@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from features.compiled import compiled
-from features.tables import NO_NUMBER, PAYMENT_KINDS, numbered
+from features.tables import NEVER, NO_NUMBER, PAYMENT_KINDS, numbered
 from features.versions import still
 
 BITS_A_ROW = 16  # of the table that tells apart most numbers, by their last bits
@@ -23,7 +23,8 @@ BITS_A_ROW = 16  # of the table that tells apart most numbers, by their last bit
 
 class Told(NamedTuple):
     """Payments in which every row is a payment of its own. line_no: what `reverses_no` names; told: whether a reversal
-    is one that happened, and not the work of a later set.
+    is one that happened, and not the work of a later set; replaced_on: int64 day on which a later set of lines became
+    known, else NEVER.
 
     whole  one row per receipt, set and account; lines: one per line of a set, with the charge that it names
     """
@@ -57,7 +58,7 @@ def told_apart(
     debtors = owner() if owner is not None else None
     rows = rows.assign(owner=places if debtors is None else debtors[places])
     others = _plain(payments[~of_receipt], numbers[~of_receipt], reverses[~of_receipt])
-    others = others.assign(line_no=others["payment_no"], told=True)
+    others = others.assign(line_no=others["payment_no"], told=True, replaced_on=NEVER)
     spread = _spread(rows)
     whole = _whole(spread)
     return Told(*(_sorted(pd.concat([others, part], ignore_index=True)) for part in (whole, spread)))
@@ -103,8 +104,10 @@ def _spread(rows: pd.DataFrame) -> pd.DataFrame:
     after = np.append(first[1:], -1)  # first line of the next set
     replaced = (after >= 0) & (receipt[after] == receipt[first])
     following = after[sets]
-    gone = lines[replaced[sets]].copy()
     newer = lines.iloc[following[replaced[sets]]]
+    lines["replaced_on"] = NEVER
+    lines.loc[replaced[sets], "replaced_on"] = newer["known_on"].to_numpy()
+    gone = lines[replaced[sets]].copy()
     gone = gone.assign(
         kind=pd.Categorical(["reversal"] * len(gone), categories=PAYMENT_KINDS),
         reverses_no=gone["line_no"],

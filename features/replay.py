@@ -58,6 +58,7 @@ class Paid(NamedTuple):
     amount: np.ndarray
     charge: np.ndarray  # int64: first version of the charge named, -1 if none
     kind: np.ndarray  # int8: place in settlements.SETTLEMENT_KINDS
+    replaced_on: np.ndarray  # int32: day on which a later set of lines took its place, else NEVER
     reversal_offsets: np.ndarray
     reversal_known_on: np.ndarray
     reversal_occurred_on: np.ndarray
@@ -476,8 +477,10 @@ def _reopened(charges, paid, position, taken_on, day, others_day, current):
     for row in range(paid.offsets[position], paid.offsets[position + 1]):
         if paid.occurred_on[row] > taken_on or paid.known_on[row] >= day:
             continue
-        back, before = np.int64(0), paid.amount[row]
         seen_before = day if paid.kind[row] != CREDIT else others_day
+        if paid.replaced_on[row] < seen_before:  # what was taken back of it is told with the lines that replaced it
+            continue
+        back, before = np.int64(0), paid.amount[row]
         for reversal in range(paid.reversal_offsets[row], paid.reversal_offsets[row + 1]):
             if paid.reversal_known_on[reversal] >= seen_before:
                 continue

@@ -15,7 +15,7 @@ from features.aliases import AS_DELIVERED
 from features.compiled import compiled
 from features.events import classes_of
 from features.receipts import told_apart
-from features.tables import NO_NUMBER, PAYMENT_KINDS, inner_columns, numbered
+from features.tables import NEVER, NO_NUMBER, PAYMENT_KINDS, inner_columns, numbered
 from features.versions import arranged, column, spans, still
 
 NOT_NAMED = -1
@@ -76,6 +76,13 @@ class Settlements:
         if "told" not in self.payments:
             return np.ones(self.reversal_row.size, bool)
         return self.payments["told"].to_numpy()[self.reversal_row]
+
+    @cached_property
+    def replaced_on(self) -> np.ndarray:
+        """int32 per row: day on which a later set of lines of the same receipt became known, else NEVER."""
+        if "replaced_on" not in self.payments:
+            return np.full(self.row.size, NEVER, np.int32)
+        return still(self.payments["replaced_on"].to_numpy()[self.row], np.int32)
 
     @cached_property
     def charge_no(self) -> np.ndarray:

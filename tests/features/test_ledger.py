@@ -56,6 +56,18 @@ def test_the_oracle_agrees_with_the_hand_computed_cases(case: Case):
         }
 
 
+@pytest.mark.parametrize(
+    ("taken_back", "applied"),
+    [("2024-03-26", "2024-03-28"), ("2024-03-28", "2024-03-26"), ("2024-03-26", "2024-03-26 00:00:01")],
+)
+def test_what_was_taken_back_after_a_statement_is_owed_once_however_often_the_receipt_was_applied(taken_back, applied):
+    world = World("UTC").account(opened_on="2024-02-15").payment("2024-03-20", 100, payment_id="p")
+    world.balance("2024-03-25", 0, arrears=0, days_past_due=0).reversal(taken_back, 100, "p")
+    world.payment("2024-03-20", 100, payment_id="p", charge_id="c", known_at=applied)
+    (told,) = on(history(world.tables(), Terms()), "a", [day("2024-03-30")])
+    assert told == (100, 100, 10) == figures(world.rows, "a", day("2024-03-30"), Terms())
+
+
 @settings(max_examples=40, deadline=None)
 @given(small_worlds, terms)
 def test_equals_the_oracle_on_every_day(world: World, terms: Terms):

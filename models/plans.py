@@ -252,8 +252,8 @@ def _plans(rows: pd.DataFrame, as_of: int, terms: PlanTerms) -> Plans:
     monthly = np.full((len(rows), len(forms)), np.nan)
     seldom = np.zeros(len(rows), bool)
     for place, (unit, many) in enumerate(forms):
-        regular, _, count = instalments_of(asked.owed, many, asked.step)
-        fits = (count == many) & (regular >= asked.least) & (regular <= asked.spare[unit]) & asked.paced[unit]
+        regular, last, count = instalments_of(asked.owed, many, asked.step)
+        fits = (count == many) & (last >= asked.least) & (regular <= asked.spare[unit]) & asked.paced[unit]
         own = np.flatnonzero(fits)
         if own.size:
             told = _described(asked, own, np.full(own.size, place), forms, terms)
@@ -297,11 +297,11 @@ def stated_plans(
     inside = (many >= terms.least) & (many <= terms.most) & (first_on >= as_of)
     asked = _asked(rows.assign(balance=amount), as_of, terms, np.maximum(first_on, as_of))
     counts = np.clip(many, terms.least, terms.most)
-    regular, _, count = instalments_of(asked.owed, counts, asked.step)
+    regular, last, count = instalments_of(asked.owed, counts, asked.step)
     place, units = np.full(len(rows), -1, np.int64), np.zeros(len(rows), np.int64)
     width = terms.most - terms.least + 1
     for number, unit in enumerate(terms.units):
-        fits = (count == many) & (regular >= asked.least) & (regular <= asked.spare[unit]) & asked.paced[unit]
+        fits = (count == many) & (last >= asked.least) & (regular <= asked.spare[unit]) & asked.paced[unit]
         fits &= inside & (asked.owed > 0)
         units += fits
         place = np.where(fits, number * width + counts - terms.least, place)

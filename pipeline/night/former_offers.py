@@ -28,6 +28,8 @@ from pipeline.treatment.policy import policy_in
 from pipeline.treatment.proposals import PLAN, SETTLEMENT
 from pipeline.treatment.standing import STANDING_COLUMNS, nothing_stands
 
+REFUSED = "refused"
+
 
 def former_offers(
     tables: Mapping[str, pd.DataFrame], settled: Settlements | None, night: int, params: Params
@@ -112,6 +114,23 @@ def closed_by_settlement(
     new = charged_since(tables, theirs, own.reindex(theirs).to_numpy(np.int64), night)
     found[found] = cohort["balance"].to_numpy(np.int64)[found] > np.maximum(new, 0)
     return found
+
+
+def refused_since(
+    tables: Mapping[str, pd.DataFrame], account_no: np.ndarray, since: np.ndarray, night: int
+) -> np.ndarray:
+    """int64 per account: offers of a plan or a settlement that were made on its day `since` or later, and refused, as
+    known before the night. What was refused about a due day, or of an earlier debt, says nothing of what is owed now.
+    """
+    made = tables.get("offers")
+    if made is None or made.empty:
+        return np.zeros(account_no.size, np.int64)
+    made = arranged(made, "offers")
+    rows = Sight(night).newest(made, key_of(made, "offers"), "offers")
+    asked = rows["kind"].astype("str").isin([PLAN, SETTLEMENT]) & (rows["outcome"].astype("str") == REFUSED)
+    first = pd.Series(since, index=account_no).reindex(rows["account_no"]).to_numpy(np.float64)
+    own = rows[asked.to_numpy(bool) & (rows["made_on"].to_numpy(np.float64) >= first)]
+    return own.groupby("account_no").size().reindex(account_no, fill_value=0).to_numpy(np.int64)
 
 
 def binding(

@@ -28,7 +28,7 @@ from pipeline.law.holds import BIT
 from pipeline.law.outcome import EXCLUDED, STATES
 from pipeline.law.question import Sight
 from pipeline.night.feeds import case_of
-from pipeline.night.former_offers import binding, closed_by_settlement
+from pipeline.night.former_offers import binding, closed_by_settlement, refused_since
 from pipeline.night.held_back import CREDIT
 from pipeline.night.score import Job, worth_of_going_on
 from pipeline.panel.view import View
@@ -83,14 +83,14 @@ def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
     settlement was paid on the account, and what it let off is not written off; STANDING_COLUMNS: what he was offered
     and still may take. usual_payment, other_plans and disposable_income are minor units, the last two a month and of
     all accounts of the debtor in the currency; NaN is unknown. in_house_days: since the account was placed with us, or
-    fell overdue, less those it was elsewhere.
+    fell overdue, less those it was elsewhere; offers_refused: plans and settlements of that time.
     """
     cohort, recorded, accounts = seen.cohort.frame, judged.recorded, judged.accounts
     if job.params.treatments is None:
         cohort, recorded, accounts = cohort.iloc[:0], recorded.iloc[:0], accounts.iloc[:0]
     people = known_people(seen, job.as_of)
     own = people.set_index("account_no")["payer"].reindex(cohort["account_no"]).to_numpy(np.int64)
-    refused = seen.matrix.get("offers_refused_ever", pd.Series(np.nan, index=seen.matrix.index))
+    began = _began(cohort, job.as_of)
     owners = people.set_index("account_no")["debtor_id"]
     agreed, stands = binding(seen, owners, cohort, job.as_of, job.params)
     payers = people.drop_duplicates("payer").sort_values("payer").assign(day=job.as_of)
@@ -99,8 +99,8 @@ def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
         {
             "account_no": cohort["account_no"].to_numpy(np.int64),
             **{name: can[name].to_numpy()[own] for name in SPARE_COLUMNS},
-            "in_house_days": _in_house(seen, cohort, job.as_of),
-            "offers_refused": np.nan_to_num(refused.to_numpy(np.float64)[: len(cohort)]).astype(np.int64),
+            "in_house_days": _in_house(seen, cohort, began, job.as_of),
+            "offers_refused": refused_since(seen.tables, cohort["account_no"].to_numpy(np.int64), began, job.as_of),
             "statuses": statuses_of(recorded),
             "waited_for": accounts["engaged"].to_numpy(bool) | (accounts["rule"].astype("str") == CREDIT).to_numpy(),
             "unknown": recorded["unknown"].to_numpy(bool),
@@ -121,9 +121,13 @@ def known_people(seen: View, night: int) -> pd.DataFrame:
     return last.assign(payer=payer.astype(np.int64))
 
 
-def _in_house(seen: View, cohort: pd.DataFrame, night: int) -> np.ndarray:
+def _began(cohort: pd.DataFrame, night: int) -> np.ndarray:
+    """Day on which each account was placed with us, or fell overdue."""
     placed, overdue = cohort["placed_on"].to_numpy(np.int64), cohort["days_past_due"].to_numpy(np.int64)
-    began = np.where(placed == NO_DAY, night - overdue, placed)
+    return np.where(placed == NO_DAY, night - overdue, placed)
+
+
+def _in_house(seen: View, cohort: pd.DataFrame, began: np.ndarray, night: int) -> np.ndarray:
     found = np.maximum(night - began, 0)
     away = seen.tables.get("placements")
     if away is None or away.empty:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,12 @@ def _together(written: _Written) -> list[tuple[int, str]]:
             told = f"routes.{number}: party {route.party!r} stands a second time."
             found.append((written.line("routes", number, "party"), told))
         seen.add(route.party)
+    granted = read.get("authority", ())
+    for number, (least, more) in enumerate(pairwise(granted), start=1):
+        money = {name for name in more.let_off if more.let_off[name] < least.let_off.get(name, 0)}
+        if more.discount < least.discount or more.instalments < least.instalments or money:
+            told = f"authority.{number}: {more.who!r} may grant less than {least.who!r} before. Name the least first."
+            found.append((written.line("authority", number, "who"), told))
     settling = read.get("settlements")
     if settling is not None and settling.months_of_support is not None and read.get("plans", settling) is None:
         told = "settlements.months_of_support needs plans, whose shares say what own payments support. Set it to null."

@@ -151,7 +151,7 @@ def plan_money(row: dict, unit: str, many: int, policy: dict, as_of: int, end: s
     most = min(plans["instalments"]["most"], max((each["instalments"] for each in policy["authority"]), default=0))
     if spare is None or len(amounts) != many or not plans["instalments"]["least"] <= many <= most:
         return None
-    if amounts[0] > spare or amounts[0] < least or too_often(row, unit):
+    if amounts[0] > spare or min(amounts) < least or too_often(row, unit):
         return None
     first, follows = first_day(row["payday"], as_of, plans["first_after_days"], plans["first_within_days"])
     due = days_due(first, row["payday"], follows, unit, many)
@@ -557,7 +557,7 @@ def wrong_plan(row: dict, plan: dict, policy: dict, as_of: int, made: dict | Non
         found.append("instalments that are not equal")
     if spare is None or amounts[0] > spare * CENT:
         found.append("an instalment above what own payments support")
-    if least is None or amounts[0] < least:
+    if least is None or min(amounts) < least:
         found.append("an instalment below the least")
     if spare and kept_to_end(amounts, spare, plan["unit"], policy) < bounds.get("least_kept", 0) - 1e-9:
         found.append("a plan that is kept too seldom")

@@ -64,6 +64,15 @@ def accounts():
     return rows, plans(rows, AS_OF, TERMS)
 
 
+def test_no_instalment_is_below_the_least_the_last_one_neither(accounts):
+    rows, found = accounts
+    least = rows["currency"].astype("str").map({name: float(amount) for name, amount in TERMS.least_instalment.items()})
+    for plan in (found.best, found.easier, found.quicker):
+        there = plan["instalments"].notna() & (plan["instalments"] > 0)
+        assert there.sum() > 20
+        assert (plan.loc[there, ["instalment", "last_instalment"]].min(axis=1) >= least[there]).all()
+
+
 # The arithmetic
 
 

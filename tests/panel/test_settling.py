@@ -12,7 +12,7 @@ import yaml
 
 from features.tables import NO_DAY, NO_MONEY, TREATMENTS
 from pipeline.law.rule_file import load_rules
-from pipeline.night.former_offers import accepted_settlements, closed_by_settlement
+from pipeline.night.former_offers import accepted_settlements, closed_by_settlement, refused_since
 from pipeline.panel.settling import came_of, charged_since
 from pipeline.panel.view import view
 from pipeline.params import Treatments
@@ -161,3 +161,15 @@ def test_what_was_charged_since_counts_from_the_day_after_as_it_was_known(house)
     number = known.loc[known["account_id"].astype("str") == "S6", "account_no"].to_numpy(np.int64)
     for since, on, new in (("2026-07-31", NIGHT, 2_000), ("2026-08-01", NIGHT, 0), ("2026-07-31", "2026-08-01", 0)):
         assert charged_since(tables, number, np.array([day(since)]), day(on)).tolist() == [new]
+
+
+def test_what_was_refused_counts_where_it_was_a_way_to_pay_what_is_owed_now(house):
+    """A court waits for a plan or a settlement that was refused since the debt fell overdue, or was placed."""
+    params, store = house
+    tables = view(store, 0, [day(NIGHT)], params, store.versions()).tables
+    offers, known = tables["offers"], tables["accounts"].drop_duplicates("account_no")
+    number = known.loc[known["account_id"].astype("str") == "S5", "account_no"].to_numpy(np.int64)
+    for since, on, many in (("2026-08-20", NIGHT, 1), ("2026-08-21", NIGHT, 0), ("2026-01-01", "2026-08-20", 0)):
+        assert refused_since(tables, number, np.array([day(since)]), day(on)).tolist() == [many]
+    about_days = {**tables, "offers": offers.assign(kind="due_date_move")}
+    assert refused_since(about_days, number, np.array([day("2026-01-01")]), day(NIGHT)).tolist() == [0]

@@ -156,6 +156,17 @@ def test_sections_that_a_house_does_not_offer_are_null(policy):
     assert (found.moves, found.early) == (None, None)
 
 
+@pytest.mark.parametrize(
+    "old", ["who: agent, discount: 0.25", "who: agent, discount: 0.25, let_off: {EUR: 500", "instalments: 12}"]
+)
+def test_who_may_grant_least_stands_first(policy, old):
+    """Else the first of them would grant all."""
+    text = changed((old, old.replace("0.25", "0.45").replace("EUR: 500", "EUR: 5000").replace("12}", "36}")))
+    line = line_of("who: team lead", text)
+    with pytest.raises(UsageError, match=rf"Line {line}: authority\.1: 'team lead' may grant less than 'agent'"):
+        policy(text)
+
+
 # What the law of a place forbids
 
 

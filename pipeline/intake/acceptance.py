@@ -233,40 +233,6 @@ def far_refusals(
     ]
 
 
-@dataclass(frozen=True)
-class Gap:
-    """Days that are missing between what the store holds of a table and what a delivery brings, both ends included."""
-
-    table: str
-    first: int
-    last: int
-
-    def told(self) -> list[str]:
-        return [date_of(self.first).isoformat(), date_of(self.last).isoformat()]
-
-    def sentence(self) -> str:
-        days = self.last - self.first + 1
-        return (
-            f"Table {self.table!r}: the delivery begins on {date_of(self.last + 1)}, and the store is complete through "
-            f"{date_of(self.first - 1)}: {'1 day is' if days == 1 else f'{days:,} days are'} missing between them."
-        )
-
-
-def gaps(controls: Mapping[str, Control | None], state: State) -> list[Gap]:
-    """Tables whose control file says that they begin later than the day after the last that the store holds. A table of
-    which it holds none yet begins where it begins.
-    """
-    reach = state.newest()
-    return [
-        Gap(name, reach[name] + 1, day_number(control.complete_from) - 1)
-        for name, control in controls.items()
-        if control is not None
-        and control.complete_from is not None
-        and name in reach
-        and day_number(control.complete_from) > reach[name] + 1
-    ]
-
-
 def first_places(set_aside: Sequence[SetAside]) -> tuple[str, ...]:
     """Where the first five rows set aside stood: file and line, never what they say."""
     return tuple(f"{shown(row.file)} line {row.line:,}" for row in set_aside[:5])
@@ -340,8 +306,8 @@ def undeclared(newest: Mapping[str, Mapping[str, int]], params: Params) -> list[
             if table not in params.portfolio(book).delivers:
                 found.setdefault(book, []).append(table)
     return [
-        f"{_told(book, params)} sent {', '.join(tables)}, which its `delivers` in the params does not name: the rows "
-        f"are kept and count for nothing. Add {', '.join(tables)} to "
+        f"{book_told(book, params)} sent {', '.join(tables)}, which its `delivers` in the params does not name: the "
+        f"rows are kept and count for nothing. Add {', '.join(tables)} to "
         f"portfolios.{book if book in params.portfolios else 'NAME'}.delivers."
         for book, tables in sorted(found.items())
     ]
@@ -353,13 +319,13 @@ def unnamed(books: Iterable[str], params: Params) -> list[str]:
     if len(found) > MOST_UNNAMED:  # a column that moved, rather than books
         return [f"{len(found):,} values of portfolio are not named under portfolios of the params: is it that column?"]
     return [
-        f"Portfolio {_told(book, params)} is not named under portfolios of the params"
+        f"Portfolio {book_told(book, params)} is not named under portfolios of the params"
         f"{_nearest(book, params.portfolios)}: it is read by portfolio_defaults."
         for book in found
     ]
 
 
-def _told(book: str, params: Params) -> str:
+def book_told(book: str, params: Params) -> str:
     """The name of a book; of one that nobody declared and that has several words, as people's names do, the shape."""
     return shown(book) if book in params.portfolios else seen(book, Kind.TEXT if " " in book else Kind.ENUM)
 

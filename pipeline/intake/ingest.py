@@ -22,7 +22,6 @@ from pipeline.intake.acceptance import (
     declared_days,
     far_refusals,
     feed_days,
-    gaps,
     settings_of,
     state_after,
     undeclared,
@@ -37,6 +36,7 @@ from pipeline.intake.dropped import Dropped, Dropping
 from pipeline.intake.engine import engine
 from pipeline.intake.faults import bad_accounts, fault_lines, write_faults
 from pipeline.intake.files import as_text, csv_scan, parquet_scan
+from pipeline.intake.gaps import accepted, gaps
 from pipeline.intake.quarantine import RULE_VERSION
 from pipeline.intake.refusals import DeliveryMissing, DeliveryRefused, SettingRefused, shown
 from pipeline.intake.report import IngestReport, TableReport
@@ -231,7 +231,7 @@ class _Intake:
             )
             for name, each in checked.taken.items()
         ]
-        report = self._accepted(before, checked, reports)
+        report = self._accepted(before, checked, reports, days)
         if self.terms.dry_run:
             return report
         state = state_after(
@@ -247,19 +247,28 @@ class _Intake:
         # pyrefly: ignore[bad-argument-type]
         return replace(report, versions=commit.deliver(self.store, files, extras, record))
 
-    def _accepted(self, before: _Before, checked: _Checked, reports: list[TableReport]) -> IngestReport:
-        """The report, or DeliveryRefused with all that speaks against the delivery."""
+    def _accepted(
+        self,
+        before: _Before,
+        checked: _Checked,
+        reports: list[TableReport],
+        days: Mapping[str, Mapping[str, int]],
+    ) -> IngestReport:
+        """The report, or DeliveryRefused with all that speaks against the delivery. days: table -> portfolio -> the
+        last day that it moves each to.
+        """
         limits = self.terms.params.ingest
         seen = volumes(reports, before.records, limits, self._new_days(reports, checked, before.state))
         unusual = [volume.refusal for volume in seen if volume.refusal]
         refusals, warnings = checked.refusals(), [*(self.read.warnings if self.read else ()), *checked.warnings()]
         controls = {name: table.control for name, table in self.delivery.tables.items()}
-        missing = [] if self.terms.backfill else gaps(controls, before.state)
+        missing = [] if self.terms.backfill else gaps(controls, days, before.state, self.terms.params)
+        lost = [gap.sentence(self.terms.params) for gap in missing]
         if self.terms.accept_gap:
-            warnings += [f"{gap.sentence()} Accepted: {self.terms.accept_gap}" for gap in missing]
+            warnings += [f"{sentence} Accepted: {self.terms.accept_gap}" for sentence in lost]
         else:
             remedy = "Deliver what lies between first, or accept that it is missing with --accept-gap WHY."
-            refusals += [f"{gap.sentence()} {remedy}" for gap in missing]
+            refusals += [f"{sentence} {remedy}" for sentence in lost]
         refusals += far_refusals(controls, checked.newest(), before.state)
         counted_for_nothing = undeclared(checked.newest(), self.terms.params)
         strangers = unnamed(checked.zones, self.terms.params)
@@ -297,9 +306,7 @@ class _Intake:
             files=dict(self.delivery.sha256),
             faults=fault_lines(checked.set_aside()),
             read=self.read.text if self.read else "",
-            accepted_gap={"why": self.terms.accept_gap, "tables": {gap.table: gap.told() for gap in missing}}
-            if missing
-            else None,
+            accepted_gap=accepted(missing, self.terms.accept_gap),
         )
 
     def _new_days(self, reports: Sequence[TableReport], checked: _Checked, state: State) -> dict[str, NewDays]:

@@ -161,9 +161,10 @@ def draw_arms(
     return np.where(drawn, arm, NO_ARM), np.where(drawn, own, np.nan)
 
 
-def variant_of(arm: float, arms: Sequence[float]) -> str:
-    """What an offer's variant is called: the discount drawn, and those that could have come."""
-    return f"{arm:g} of {'+'.join(f'{each:g}' for each in arms)}"
+def variant_of(arm: float | str, arms: Sequence[float] | Sequence[str]) -> str:
+    """What a draw is called: the discount or agency drawn, and those that could have come."""
+    told, *could = (each if isinstance(each, str) else f"{each:g}" for each in (arm, *arms))
+    return f"{told} of {'+'.join(could)}"
 
 
 def lots_of(variants: pd.Series) -> pd.DataFrame:

@@ -36,14 +36,14 @@ class Lot:
     """What a lot drew on past nights, and what a policy would have chosen by itself.
 
     offers     KEPT_COLUMNS, an account once within `days`, in which its money is counted
-    arm        column of what was drawn; probability: of the draw
+    arm        column of what was drawn; could: of all that could have been, (); probability: of the draw
     would      (Treated, Proposals) -> the arm of each of its rows under a policy
     """
 
     offers: pd.DataFrame
     days: int
     arm: pd.Series
-    stratum: pd.Series
+    could: pd.Series
     probability: pd.Series
     would: Callable[[Proposals], np.ndarray]
 
@@ -52,14 +52,15 @@ def discount_lot(store: Store, job: Job, params: Params) -> Lot:
     """Settlements whose discount a lot drew, each account and draw once, on the first night that offered it."""
     days = params.label.horizon_days
     kept = _kept_before(store, job.as_of - params.label.gap_days + 1)
-    drawn = kept[(kept["variant"] != "").to_numpy()].sort_values(["as_of", "account_id"])
+    by_lot = (kept["variant"] != "") & (kept["proposal"] == SETTLEMENT)
+    drawn = kept[by_lot.to_numpy()].sort_values(["as_of", "account_id"])
     drawn = _apart(drawn.drop_duplicates(["account_id", "variant"]), days)
-    lots = lots_of(drawn["variant"])
+    could = _could(drawn["variant"]).map(lambda arms: tuple(float(arm) for arm in arms))
 
     def would(found: Proposals) -> np.ndarray:
         return found.settlements["discount"].where(taken(found) == SETTLEMENT, 0.0).to_numpy(np.float64)
 
-    return Lot(drawn, days, lots["arm"], lots["stratum"], drawn["probability"], would)
+    return Lot(drawn, days, lots_of(drawn["variant"])["arm"], could, drawn["probability"], would)
 
 
 def agency_lot(store: Store, job: Job, params: Params, policies: Sequence[Policy]) -> Lot:
@@ -69,15 +70,18 @@ def agency_lot(store: Store, job: Job, params: Params, policies: Sequence[Policy
     kept = _kept_before(store, job.as_of - days - params.label.maturity_days + 1)
     drawn = kept[kept["party_probability"].notna().to_numpy()].sort_values(["as_of", "account_id"])
     drawn = _apart(drawn.drop_duplicates(["account_id", "party"]), days)
-    one = pd.Series(
-        "", index=drawn.index, dtype="str"
-    )  # 1 ÷ probability holds whichever agencies an account could have
 
     def would(found: Proposals) -> np.ndarray:
         chosen = found.routes.chosen
         return chosen["party"].where(chosen["route"] == AGENCY, "").astype("str").to_numpy(object)
 
-    return Lot(drawn, days, drawn["party"].astype(object), one, drawn["party_probability"], would)
+    return Lot(drawn, days, drawn["party"].astype(object), _could(drawn["variant"]), drawn["party_probability"], would)
+
+
+def _could(variants: pd.Series) -> pd.Series:
+    """All that a lot could have drawn, by the names of `variant_of`; () where a night did not keep them."""
+    told = [tuple(name.partition(" of ")[2].split("+")) if name else () for name in variants]
+    return pd.Series(told, index=variants.index, dtype=object)
 
 
 def _kept_before(store: Store, day: int) -> pd.DataFrame:
@@ -116,7 +120,7 @@ def then(store: Store, job: Job, night: int) -> tuple[Job, bool]:
 
 
 def with_money(lot: Lot, store: Store, job: Job, params: Params, policies: Sequence[Policy]) -> Iterator[pd.DataFrame]:
-    """Of each past night what a lot drew on it: debtor_id, arm, probability, matured, money, stratum, and what either
+    """Of each past night what a lot drew on it: debtor_id, arm, could, probability, matured, money, and what either
     policy would have chosen by itself, knowing what was known then. in_sample: by the model in use, for want of one
     approved before the night.
     """
@@ -134,7 +138,7 @@ def with_money(lot: Lot, store: Store, job: Job, params: Params, policies: Seque
                 {
                     "debtor_id": own["debtor_id"],
                     "arm": lot.arm[own.index],
-                    "stratum": lot.stratum[own.index],
+                    "could": lot.could[own.index],
                     "probability": lot.probability[own.index],
                     "matured": True,
                     "in_sample": in_sample,

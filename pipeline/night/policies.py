@@ -11,6 +11,7 @@ import pandas as pd
 
 from features.days import date_of
 from features.errors import UsageError
+from models.belief import LEAST_MATURED
 from pipeline.night.feeds import check_feeds
 from pipeline.night.past_policies import OTHER, YOURS, Lot, agency_lot, discount_lot, on_past_nights, with_money
 from pipeline.night.ranking import rank_night
@@ -139,7 +140,7 @@ def _as_it_came(
     offers = pd.concat([*with_money(lot, store, job, params, policies)], ignore_index=True)
     seen, what = offers["in_sample"].to_numpy(bool), f"{len(offers):,} of {lot.offers['as_of'].nunique():,} nights"
     lines = [f"{head} {what}, {params.money.reporting_currency}:"]
-    lines += _came_lines(offers, params)
+    lines += came_lines(offers, params)
     if seen.any():
         lines.append(
             f"  In-sample: before the nights of {int(seen.sum()):,} of these no model was approved that is kept "
@@ -148,17 +149,26 @@ def _as_it_came(
         )
     if seen.any() and not seen.all():
         lines.append(f"Out of sample, each by the model approved before its night, {int((~seen).sum()):,}:")
-        lines += _came_lines(offers[~seen].reset_index(drop=True), params)
+        lines += came_lines(offers[~seen].reset_index(drop=True), params)
     return "\n".join(lines)
 
 
-def _came_lines(offers: pd.DataFrame, params: Params) -> list[str]:
+def came_lines(offers: pd.DataFrame, params: Params) -> list[str]:
+    """What `as_it_came` tells of rows of `with_money`, in the reporting currency, and of how many of them it speaks."""
     would = {name: offers[name].to_numpy() for name in (YOURS, OTHER)}
     told = as_it_came(offers, would, draws=params.evaluate.bootstrap_draws, seed=params.seed)
-    lines = []
+    drawn, covered = told["drawn"].iloc[0], told["covered"].iloc[0]
+    if covered < LEAST_MATURED:
+        return [f"  No figure: {told['why'].iloc[0]}."]
+    lines = [
+        f"  Covered are {covered:,} of {drawn:,} ({covered / drawn:.0%}): the lot could have done with them as either "
+        "policy would. The figures speak of them alone."
+    ]
     for row in told.itertuples():
-        covered = f"{row.covered:.0%} covered, {row.matched:,} drawn so"
+        so = f"{row.matched:,} drawn so"
         what = f"{row.money:+,.2f}" if row.policy == DIFFERENCE else f"{row.money:,.2f}"
         said = row.why or f"{what} each ({row.low:,.2f} to {row.high:,.2f})"
-        lines.append(f"  {row.policy}: {said}; {covered}")
+        if row.policy == DIFFERENCE:
+            so = f"{row.otherwise:,} of the covered treated otherwise, the others count as 0"
+        lines.append(f"  {row.policy}: {said}; {so}")
     return lines

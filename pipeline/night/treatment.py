@@ -419,7 +419,7 @@ def kept_of(treated: Treated, as_of: int) -> pd.DataFrame:
         discount=np.where(settlement, found.settlements["discount"], np.nan),
         amount=np.where(settlement, found.settlements["amount"], np.where(plan, planned_sum(found), 0)),
         instalments=np.where(plan, found.plans.best["instalments"], 0),
-        variant=found.offers["variant"].where(drawn, ""),
+        variant=found.offers["variant"].where(drawn, found.routes.chosen["variant"]),
         probability=found.offers["probability"].where(drawn, np.nan),
         as_of=np.int32(as_of),
     )

@@ -124,36 +124,61 @@ def _treatment(found: Proposals) -> pd.Series:
 
 
 def as_it_came(offers: pd.DataFrame, would: Mapping[str, np.ndarray], *, draws: int, seed: int) -> pd.DataFrame:
-    """What policies would have brought in on past nights: policy, covered, matched, money, low, high, why.
+    """What policies would have brought in on past nights: policy, drawn, covered, otherwise, matched, money, low, high,
+    why.
 
-    offers, one row each: debtor_id, arm (discount or agency drawn), probability (of it; NaN where a person chose),
-    matured, money (kept within the horizon, reporting units), stratum. would: policy -> arm that it would have chosen
-    in each row. Of rows drawn by lot whose time is over, those count where the lot did as the policy would, each by 1 ÷
-    its probability: money an offer, with its 95 % interval by debtor. covered: share of the drawn rows for which the
-    policy's arm was ever drawn in their stratum; of the others nothing is known. matched: rows that count; below
-    LEAST_MATURED there is no figure, and `why` says so. Of two policies a third row tells the second less the first, on
-    the same draws.
+    offers, one row each: debtor_id, arm (discount or agency drawn), could (all arms that the lot could have drawn for
+    it), probability (of the arm; NaN where a person chose), matured, money (kept within the horizon, reporting units).
+    would: policy -> arm that it would have chosen in each row. drawn: rows drawn by lot whose time is over. covered: of
+    these, the rows whose lot could have drawn what each of the policies would have chosen; all figures are of them, for
+    of the others no lot says what another choice would have brought. matched: covered rows where the lot did as the
+    policy would; each counts by 1 ÷ its probability: money a covered row, with its 95 % interval by debtor.
+
+    Of two policies a third row tells the second less the first, on the same draws. Covered rows for which both chose
+    the same count as 0 in it; otherwise: those for which they chose two things; matched: of these, the fewer of the two
+    policies'. Below LEAST_MATURED covered or matched rows there is no figure, and `why` says so.
     """
     probability = offers["probability"].to_numpy(np.float64)
     drawn = (probability > 0) & (probability < 1) & offers["matured"].to_numpy(bool)
-    lot, asked = offers[drawn], {name: np.asarray(each)[drawn] for name, each in would.items()}
-    who, weights = debtor_draws(lot["debtor_id"], draws, seed)
-    weight, money = 1 / probability[drawn], lot["money"].to_numpy(np.float64)
-    there = set(zip(lot["stratum"].astype("str"), lot["arm"], strict=True))
-    found, figures = [], {}
-    for name, chosen in asked.items():
-        covered = [cell in there for cell in zip(lot["stratum"].astype("str"), chosen, strict=True)]
-        match = lot["arm"].to_numpy() == chosen
-        share = float(np.mean(covered)) if len(lot) else np.nan
-        if match.sum() < LEAST_MATURED:
-            told = f"{int(match.sum())} matured offers were drawn as this policy would, {LEAST_MATURED} are needed"
-            found.append((name, share, int(match.sum()), np.nan, np.nan, np.nan, told))
-            continue
-        own = weight[match]
-        figures[name] = ratios_of_sums(own * money[match], own, who[match], weights)
-        found.append((name, share, int(match.sum()), *interval(figures[name]), ""))
-    if len(would) == 2 and len(figures) == 2:
-        one, other = figures.values()
-        matched = min(row[2] for row in found)
-        found.append((DIFFERENCE, min(row[1] for row in found), matched, *interval(other - one), ""))
-    return pd.DataFrame(found, columns=["policy", "covered", "matched", "money", "low", "high", "why"])
+    could, asked = offers["could"].to_numpy()[drawn], {name: np.asarray(each)[drawn] for name, each in would.items()}
+    covered = np.ones(int(drawn.sum()), bool)
+    for chosen in asked.values():
+        covered &= np.array([arm in arms for arm, arms in zip(chosen, could, strict=True)], bool)
+    lot = offers[drawn][covered]
+    arm, money = lot["arm"].to_numpy(), lot["money"].to_numpy(np.float64)
+    weight, (who, weights) = 1 / probability[drawn][covered], debtor_draws(lot["debtor_id"], draws, seed)
+
+    def mean(rows: np.ndarray) -> np.ndarray:
+        return ratios_of_sums((weight * money)[rows], weight[rows], who[rows], weights)
+
+    match = {name: arm == each[covered] for name, each in asked.items()}
+    otherwise = np.zeros(len(lot), bool)
+    if len(asked) == 2:
+        one, other = asked.values()
+        otherwise = one[covered] != other[covered]
+    few = f"the lot covers too few: {len(lot):,} of {len(covered):,} drawn, {LEAST_MATURED} are needed"
+    found = []
+    for name, rows in match.items():
+        why = few if len(lot) < LEAST_MATURED else ""
+        if not why and rows.sum() < LEAST_MATURED:
+            why = f"{rows.sum()} covered were drawn as this policy would, {LEAST_MATURED} are needed"
+        found.append((name, int(rows.sum()), *(_NO_FIGURE if why else interval(mean(rows))), why))
+    if len(asked) == 2:
+        one, other = (rows & otherwise for rows in match.values())
+        matched, why = int(min(one.sum(), other.sum())), few if len(lot) < LEAST_MATURED else ""
+        if not why and otherwise.any() and matched < LEAST_MATURED:
+            why = (
+                f"the lot covers too few whom they treat otherwise: {otherwise.sum():,}, of whom {matched} were drawn "
+                f"as one of them would, {LEAST_MATURED} are needed"
+            )
+        gained = np.zeros(draws + 1)
+        if not why and otherwise.any():
+            share = ratios_of_sums(otherwise.astype(np.float64), np.ones(len(lot)), who, weights)
+            gained = share * (mean(other) - mean(one))
+        found.append((DIFFERENCE, matched, *(_NO_FIGURE if why else interval(gained)), why))
+    told = pd.DataFrame(found, columns=["policy", "matched", "money", "low", "high", "why"])
+    told = told.assign(drawn=len(covered), covered=len(lot), otherwise=int(otherwise.sum()))
+    return told[["policy", "drawn", "covered", "otherwise", "matched", "money", "low", "high", "why"]]
+
+
+_NO_FIGURE = (np.nan, np.nan, np.nan)

@@ -85,7 +85,8 @@ class Proposals:
     plans        the plan of highest value with its two alternatives, of rows that may be offered one
     planned      of the best plan as an offer: p_agree, agreed_money, refused_money, cost, value, its ends, gain
     settlements  SETTLEMENT_COLUMNS, 0 where there is none, with `why`
-    routes       with `probability` of a party that was drawn, NaN where none was
+    routes       with `probability` of a party that was drawn, NaN where none was; `variant` names it and those
+                 that could have been
     specialist   bool: for a person who decides
     repeated     bool: the proposal is an offer made before, which still may be taken
     """
@@ -426,7 +427,7 @@ def _drawn_parties(rows: pd.DataFrame, found: Routes, policy: Policy, seed: int)
     """The same, with agencies drawn by lot where the policy says so and an agency was chosen: among those that may have
     the account and are worth more than 0 on it.
     """
-    chosen = found.chosen.assign(probability=np.nan)
+    chosen = found.chosen.assign(probability=np.nan, variant="")
     parties = sorted(policy.parties_drawn)
     if parties and len(rows):
         told = [found.terms[AGENCY, party] for party in parties]
@@ -437,6 +438,8 @@ def _drawn_parties(rows: pd.DataFrame, found: Routes, policy: Policy, seed: int)
         for number, party in enumerate(parties):
             own = arm == number
             chosen.loc[own, "party"] = party
+            could = [[parties[place] for place in np.flatnonzero(each)] for each in allowed[own]]
+            chosen.loc[own, "variant"] = [variant_of(party, those) for those in could]
             for end in ("value", "value_low", "value_high"):
                 chosen.loc[own, end] = told[number][end][own]
         chosen["probability"] = probability

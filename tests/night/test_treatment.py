@@ -794,7 +794,9 @@ def test_money_of_past_offers_is_what_the_delivery_says_within_the_horizon(treat
     command = ("whatif", "--as-of", SECOND, "--policy", str(treated_house / "treatments.yaml"))
     assert recoup(treated_house, *command) == 0
     said = capsys.readouterr().out
-    assert re.search(r"the params': \d+ matured offers were drawn as this policy would, 300 are needed", said)
+    covered = [arm in could for arm, could in zip(told["the params'"], told["could"], strict=True)]
+    assert set(told["could"].iloc[0]) <= set(DRAWN["explore"]["discounts"])
+    assert f"the lot covers too few: {sum(covered)} of {len(told)} drawn, 300 are needed" in said
     assert f"In-sample: before the nights of {len(told):,} of these no model was approved" in said
     monkeypatch.setattr(past_policies, "model_then", lambda *_: job.model)  # the house has none that was approved
     told = pd.concat(list(with_money(past, store, job, params, [policy, policy])), ignore_index=True)
@@ -852,6 +854,7 @@ def test_money_of_accounts_that_a_lot_gave_to_agencies_is_what_came_within_their
     }
     told = pd.concat(list(with_money(lot, store, job, params, [policy, policy])), ignore_index=True)
     assert set(told["probability"]) == {0.5}
+    assert set(told["could"]) == {("agency_a", "agency_b")}
     assert (told[YOURS] == told[OTHER]).all()
     assert set(told[YOURS]) == {"agency_a"}  # of two alike the first, where no lot draws
     first, came = day_of_text(EARLY), dict.fromkeys(given, 0.0)

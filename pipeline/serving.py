@@ -37,6 +37,9 @@ LEAST_TOKEN = 16  # letters: a shorter one is guessed
 LONGEST_BODY = 1_000_000  # bytes of a question or of contacts
 MOST_ASKED = 1_000  # questions, or contacts, in one body
 LOOKED_EVERY = 5.0  # seconds after which a delivery of somebody else is noticed
+BEHIND_FOR = (
+    60.0  # seconds for which a delivery may be unreadable, as it is while it comes in; then nothing is permitted
+)
 
 
 class Asked(UsageError):
@@ -55,16 +58,29 @@ class Asked(UsageError):
         return cls(f"The file of the token must hold one line of {LEAST_TOKEN} letters or more, for its owner alone.")
 
 
+class Behind(RecoupError):
+    """Nothing is permitted by what may no longer be so."""
+
+    @classmethod
+    def told(cls) -> Behind:
+        return cls(
+            "What was delivered last cannot be read, so nothing is known to be permitted. See the service's log."
+        )
+
+
 class Counter:
     """The desk that answers now: a newer one takes its place whole when something was delivered or a day has passed."""
 
     def __init__(self, store_path: Path, params: Params, now: dt.datetime) -> None:
         self.store_path, self.params = store_path, params
         self._taking = threading.Lock()  # one delivery, or one reading of the store, at a time
+        self._behind_from: float | None = None  # on the monotonic clock; None while the desk could be held current
         self.desk = Desk(store_path, params, now).open()
 
     def ask(self, question: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
-        account, channel = str(question.get("account_id", "")), str(question.get("channel", ""))
+        if self.is_behind():
+            raise Behind.told()
+        account, channel = (_plain(question.get(name, "")) for name in ("account_id", "channel"))
         at = moment_of(question["at"]) if question.get("at") else now
         return {"account_id": account, "channel": channel, "at": at.isoformat(timespec="seconds")} | said(
             self.desk.ask(account, channel, at), at
@@ -78,17 +94,21 @@ class Counter:
         with self._taking, private_folder() as folder:
             with (folder / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
                 used = [name for name in names if any(name in row for row in rows)]
-                unknown = sorted({str(name) for row in rows for name in row} - set(names))
+                unknown = sorted({name for row in rows for name in row} - set(names))
                 writer = csv.writer(file, lineterminator="\n")
-                writer.writerow([*used, *unknown])
+                writer.writerow([*used, *map(_plain, unknown)])
                 writer.writerows([_cell(row.get(name)) for name in [*used, *unknown]] for row in rows)
             vouched = {"rows": len(rows), "partial": True}
             (folder / "contacts.control.json").write_text(json.dumps(vouched), encoding="utf-8")
             report = ingest(folder, self.store_path, self.params, by_hand=True)
-            if self.desk.lacks_only(report.number):
-                self.desk.tell(self.desk.known(rows))
-            else:
-                self.desk = Desk(self.store_path, self.params, now).open()
+            try:
+                if self.desk.lacks_only(report.number):
+                    self.desk.tell(self.desk.known(rows))
+                else:
+                    self.desk = Desk(self.store_path, self.params, now).open()
+            except BaseException:
+                self._behind_from = time.monotonic()
+                raise
         (table,) = report.tables or (None,)
         counts = {} if table is None else {"accepted": table.accepted, "set_aside": table.quarantined}
         return {"delivery": report.ingest_id, "already": report.already, "rows": len(rows), **counts}
@@ -96,11 +116,22 @@ class Counter:
     def look(self, now: dt.datetime) -> bool:
         """Whether a desk was opened anew: for a delivery that came in elsewhere, or for another day."""
         with self._taking:  # while contacts are taken in, the store is between two versions
-            if self.desk.is_current() and self.desk.day == now.date():
-                return False
-            self.desk = Desk(self.store_path, self.params, now).open()
-        settled()
-        return True
+            try:
+                is_newest = self.desk.is_current() and self.desk.day == now.date()
+                if not is_newest:
+                    self.desk = Desk(self.store_path, self.params, now).open()
+            except BaseException:
+                if self._behind_from is None:
+                    self._behind_from = time.monotonic() + BEHIND_FOR
+                raise
+            self._behind_from = None
+        if not is_newest:
+            settled()
+        return not is_newest
+
+    def is_behind(self) -> bool:
+        """Whether what was delivered last could not be read, for longer than it takes to come in."""
+        return self._behind_from is not None and time.monotonic() >= self._behind_from
 
 
 def settled() -> None:
@@ -111,7 +142,12 @@ def settled() -> None:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    """As text that can be written: half a letter becomes a question mark."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 def moment_of(text: Any) -> dt.datetime:
@@ -178,6 +214,9 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
             return JSONResponse({"error": str(error)}, status_code=503, headers={"Retry-After": "5"})
         except RecoupError as error:
             return JSONResponse({"error": str(error)}, status_code=400 if isinstance(error, UsageError) else 422)
+        except Exception as error:  # in one line without what was asked: it names people
+            log.warning("A request failed: %s.", type(error).__name__)
+            return JSONResponse({"error": "The service failed on this request; its log says how."}, status_code=500)
 
     return only_with_token
 
@@ -195,7 +234,7 @@ def _answered(counter: Counter, question: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return counter.ask(question, _now())
     except RecoupError as error:
-        named = {name: str(question.get(name, "")) for name in ("account_id", "channel")}
+        named = {name: _plain(question.get(name, "")) for name in ("account_id", "channel")}
         return {**named, "answer": "unknown", "reason": str(error)}
 
 
@@ -210,8 +249,10 @@ async def _contacts(request: Request) -> JSONResponse:
 async def _health(request: Request) -> JSONResponse:
     from starlette.responses import JSONResponse
 
-    desk = request.app.state.counter.desk
-    return JSONResponse({"day": desk.day.isoformat(), "accounts": desk.accounts, "versions": dict(desk.versions)})
+    counter = request.app.state.counter
+    desk, behind = counter.desk, counter.is_behind()
+    told = {"day": desk.day.isoformat(), "accounts": desk.accounts, "versions": dict(desk.versions), "behind": behind}
+    return JSONResponse(told, status_code=503 if behind else 200)
 
 
 async def _body_of(request: Request) -> Any:
@@ -222,7 +263,7 @@ async def _body_of(request: Request) -> Any:
             raise Asked.body(f"at most {LONGEST_BODY:,} bytes")
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Asked.body("an object, or a list of objects") from None
 
 
@@ -240,6 +281,8 @@ def _keep_current(counter: Counter, stop: threading.Event) -> None:
                 log.info("The store has moved on, or the day: %d accounts are decided anew.", counter.desk.accounts)
         except RecoupError as error:
             log.warning("What was delivered since cannot be read yet: %s", error)
+        except Exception as error:  # whatever it is, looking goes on: what others deliver must not be missed
+            log.warning("What was delivered since cannot be read yet: %s.", type(error).__name__)
 
 
 def serve(store_path: Path, params: Params, token: str, host: str, port: int) -> None:

@@ -31,13 +31,16 @@ from pipeline.params import Params
 from pipeline.store.refusals import NotStored
 from pipeline.store.store import Store
 
+FIRST_YEAR, LAST_YEAR = 1971, 2099  # of a question
 KNOWN_LATER = ("contacts", "statuses", "payments", "plans", "offers", "placements", "accounts", "charges", "balances")
 
 
 def microseconds(at: dt.datetime) -> int:
-    """UTC, since 1970. UsageError for a time without an offset."""
+    """UTC, since 1970. UsageError for a time without an offset, or outside the years that anything is known of."""
     if at.tzinfo is None:
         raise UsageError("A moment must carry its offset, such as 2026-11-02T10:15:00+01:00.")
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise UsageError(f"A moment must lie in the years {FIRST_YEAR} to {LAST_YEAR}.")
     return round(at.timestamp() * 1_000_000)
 
 
@@ -169,9 +172,19 @@ class Desk:
         return standing.at(row, channel, moment)
 
     def tell(self, account_ids: Iterable[str]) -> None:
-        """Contacts of these accounts came in, and nothing else did: their debtors alone are read again."""
+        """Contacts of these accounts came in, and nothing else did: their debtors alone are read again. Where that
+        fails, the desk stays behind the store, as is_current says.
+        """
+        before = self.versions, self.delivery
         self.versions = self.store.versions()
         self.delivery = self.store.newest(self.versions).number
+        try:
+            self._read_again(account_ids)
+        except BaseException:
+            self.versions, self.delivery = before
+            raise
+
+    def _read_again(self, account_ids: Iterable[str]) -> None:
         for account_id in account_ids:
             shard = self._shard(account_id)
             accounts = self.store.tables(shard, ["accounts"], versions=self.versions)["accounts"]
@@ -188,9 +201,11 @@ class Desk:
         return max([self.since, *(int(own[own <= end].max(initial=0)) + 1 for own in known)])
 
     def known(self, rows: Iterable[Mapping[str, object]]) -> list[str]:
-        """Of the accounts that some rows name, those that the store holds."""
-        named = sorted({str(row.get("account_id")) for row in rows})
-        return [name for name in named if int(account_number([name])[0]) in self._shard_of]
+        """Of the accounts that some rows name, those that the store holds. As in a delivery, blanks around a name are
+        none of it.
+        """
+        named = sorted({str(row.get("account_id")).strip() for row in rows})
+        return [name for name in named if self._shard_of.get(_number_of(name)) is not None]
 
     def is_current(self) -> bool:
         return self.store.versions() == self.versions
@@ -223,10 +238,18 @@ class Desk:
         return found
 
     def _shard(self, account_id: str) -> int:
-        shard = self._shard_of.get(int(account_number([account_id])[0]))
+        shard = self._shard_of.get(_number_of(account_id))
         if shard is None:
             raise NotStored.account(account_id)
         return shard
+
+
+def _number_of(account_id: str) -> int | None:
+    """None of what is no text: no account is named so."""
+    try:
+        return int(account_number([account_id])[0])
+    except UnicodeEncodeError:
+        return None
 
 
 def said(found: Check, at: dt.datetime) -> dict[str, object]:
@@ -266,13 +289,17 @@ def check_file(store_path: Path, questions: Path, at: dt.datetime, params: Param
     """
     try:
         with questions.open(encoding="utf-8-sig", newline="") as file:
-            asked = list(csv.DictReader(file))
-    except (OSError, ValueError) as error:
+            reader = csv.DictReader(file)
+            asked, lines = [], []
+            for row in reader:
+                asked.append(row)
+                lines.append(reader.line_num)
+    except (OSError, ValueError, csv.Error) as error:
         why = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise InputMissing(f"The questions in {questions.name!r} cannot be read: {why}.") from None
     if not asked or not {"account_id", "channel"} <= asked[0].keys():
         raise BatchFaulty.heads()
-    moments = [_moment(number, row.get("at"), at) for number, row in enumerate(asked, start=2)]
+    moments = [_moment(line, row.get("at"), at) for line, row in zip(lines, asked, strict=True)]
     desks: dict[dt.date, Desk] = {}
     written = io.StringIO()
     writer = csv.DictWriter(written, ["account_id", "channel", "at", *ANSWERED], lineterminator="\n")
@@ -281,9 +308,10 @@ def check_file(store_path: Path, questions: Path, at: dt.datetime, params: Param
         if moment.date() not in desks:
             first = min((each for each in moments if each.date() == moment.date()), key=microseconds)
             desks[moment.date()] = Desk(store_path, params, first)
-        named = {"account_id": row["account_id"], "channel": row["channel"], "at": moment.isoformat()}
+        account, channel = row["account_id"] or "", row["channel"] or ""  # a row may be short
+        named = {"account_id": account, "channel": channel, "at": moment.isoformat()}
         try:
-            told = said(desks[moment.date()].ask(row["account_id"], row["channel"], moment), moment)
+            told = said(desks[moment.date()].ask(account, channel, moment), moment)
         except (CannotDecide, NotStored) as error:
             told = {"answer": "unknown", "reason": str(error)}
         writer.writerow({name: safe(str(text)) if text is not None else "" for name, text in (named | told).items()})
@@ -300,7 +328,7 @@ def _moment(line: int, text: str | None, otherwise: dt.datetime) -> dt.datetime:
         found = dt.datetime.fromisoformat(text)
     except ValueError:
         found = None
-    if found is None or found.tzinfo is None:
+    if found is None or found.tzinfo is None or not FIRST_YEAR <= found.year <= LAST_YEAR:
         raise BatchFaulty.moment(line)
     return found
 

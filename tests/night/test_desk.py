@@ -31,13 +31,14 @@ from pipeline.law.question import CannotDecide
 from pipeline.night.desk import BatchFaulty, Desk, check_contact, check_file, microseconds, said
 from pipeline.night.feeds import case_of
 from pipeline.panel.view import view
-from pipeline.serving import Asked, Counter, application, settled, token_in
+from pipeline.serving import Asked, Behind, Counter, _keep_current, application, settled, token_in
 from pipeline.store.refusals import NotStored
 from pipeline.store.store import Store
 from tests.worlds.afterwards import NIGHT, House
 
 CHANNELS = ("call", "sms", "email", "letter")
 TOKEN = "a token of the desk, for tests"
+LAST = "9999-12-31T23:30:00+00:00"
 MORNING = dt.datetime(2026, 10, 1, 6, 0, tzinfo=dt.UTC)
 
 
@@ -211,6 +212,54 @@ def test_what_others_delivered_just_before_contacts_came_in_counts_too(own, tmp_
     assert counter.desk.is_current()
 
 
+def test_blanks_around_a_posted_account_hide_no_contact(own):
+    counter = Counter(own.store, own.params, MORNING)
+    account, at = callable_at(own, counter.desk)
+    before = counter.desk.ask(account, "call", at).contacts_left
+    assert counter.take([called(f" {account}\u00a0", at - dt.timedelta(minutes=1), "NEW-1")], MORNING)["accepted"] == 1
+    found = counter.desk.ask(account, "call", at)
+    assert found == by_itself(own, account, "call", at)
+    assert found.contacts_left < before
+
+
+def test_what_cannot_be_read_again_permits_nothing_until_it_is(own, monkeypatch):
+    """The contact is stored by then: the desk knows that it is behind, and the service says unknown."""
+    counter = Counter(own.store, own.params, MORNING)
+    account, at = callable_at(own, counter.desk)
+    question = {"account_id": account, "channel": "call", "at": at.isoformat()}
+    with monkeypatch.context() as patch:
+        patch.setattr(Desk, "_case", lambda *_: (_ for _ in ()).throw(OSError("no room")))
+        with pytest.raises(OSError, match="no room"):
+            counter.take([called(account, at - dt.timedelta(minutes=1), "NEW-1")], MORNING)
+        assert not counter.desk.is_current()
+        with pytest.raises(Behind, match="nothing is known to be permitted"):
+            counter.ask(question, MORNING)
+    assert counter.look(MORNING)
+    assert counter.ask(question, MORNING)["contacts_left"] == by_itself(own, account, "call", at).contacts_left
+
+
+def test_looking_goes_on_whatever_fails_and_after_a_minute_nothing_is_permitted(own, monkeypatch, caplog):
+    counter, stop = Counter(own.store, own.params, MORNING), threading.Event()
+    account, at = callable_at(own, counter.desk)
+    looked = []
+
+    def fails(_: Desk) -> bool:
+        looked.append(1)
+        stop.set() if len(looked) == 3 else None
+        raise OSError("a disk")
+
+    monkeypatch.setattr("pipeline.serving.LOOKED_EVERY", 0.01)
+    monkeypatch.setattr(Desk, "is_current", fails)
+    _keep_current(counter, stop)
+    assert len(looked) == 3
+    assert "cannot be read yet: OSError" in caplog.text
+    assert (
+        counter.ask({"account_id": account, "channel": "call", "at": at.isoformat()}, MORNING)["answer"] == "permitted"
+    )
+    monkeypatch.setattr("pipeline.serving.time.monotonic", lambda: time.perf_counter() + 1e9)
+    assert counter.is_behind()
+
+
 # ---- over HTTP ------------------------------------------------------------------------------------------------------
 
 
@@ -273,6 +322,10 @@ def test_posted_contacts_are_answered_for_and_nonsense_is_refused(asking, own):
         assert asking("POST", "/check", body)[0] == 400
     assert asking("POST", "/check", {"account_id": account, "channel": "call", "at": "noon"})[1]["answer"] == "unknown"
     assert asking("DELETE", "/check")[0] == 405
+    strange = [{"account_id": "\ud800", "channel": "call"}, {"account_id": account, "channel": "call", "at": LAST}]
+    assert [each["answer"] for each in asking("POST", "/check", strange)[1]] == ["unknown", "unknown"]
+    assert asking("POST", "/check", b"[" * 100_000)[0] == 400
+    assert asking("GET", "/health")[1]["behind"] is False
 
 
 @pytest.mark.parametrize(("text", "mode"), [("short", 0o600), (TOKEN, 0o644), ("a" * 20 + "\nb", 0o600)])
@@ -298,7 +351,7 @@ def test_a_token_is_read_from_its_file(tmp_path):
 
 def test_a_file_of_questions_is_answered_line_by_line(house, tmp_path):
     at = MORNING + dt.timedelta(hours=7)
-    asked = [(account, "call", at.isoformat()) for account in scorable(house)[:12]] + [("nobody", "call", "")]
+    asked = [(account, "call", at.isoformat()) for account in scorable(house)[:12]] + [("nobody",)]
     place = tmp_path / "questions.csv"
     place.write_text("\n".join(["account_id,channel,at", *(",".join(row) for row in asked)]) + "\n")
     told = list(csv.DictReader(io.StringIO(check_file(house.store, place, at, house.params))))
@@ -306,7 +359,7 @@ def test_a_file_of_questions_is_answered_line_by_line(house, tmp_path):
     for row in told[:-1]:
         assert row["answer"] == by_itself(house, row["account_id"], "call", at).group
         assert check_contact(house.store, row["account_id"], "call", at, house.params).startswith(row["answer"])
-    assert (told[-1]["answer"], "is not in the store" in told[-1]["reason"]) == ("unknown", True)
+    assert (told[-1]["answer"], "A channel must be one of" in told[-1]["reason"]) == ("unknown", True)
 
 
 @pytest.mark.parametrize(
@@ -315,6 +368,7 @@ def test_a_file_of_questions_is_answered_line_by_line(house, tmp_path):
         ("account,channel\nA,call\n", "must be CSV with the columns account_id and channel"),
         ("account_id,channel\n", "must be CSV with the columns account_id and channel"),
         ("account_id,channel,at\nA,call,noon\n", "Line 2: at must be ISO 8601 with an offset"),
+        (f"account_id,channel,at\n\nA,call,\n\nA,call,{LAST}\n", "Line 5: at must be ISO 8601 with an offset"),
     ],
 )
 def test_a_file_that_asks_nothing_is_refused(house, tmp_path, text, told):
@@ -324,3 +378,6 @@ def test_a_file_that_asks_nothing_is_refused(house, tmp_path, text, told):
         check_file(house.store, place, MORNING, house.params)
     with pytest.raises(InputMissing, match="cannot be read"):
         check_file(house.store, tmp_path / "none.csv", MORNING, house.params)
+    place.write_text("account_id,channel\n" + "A" * 200_000 + ",call\n")
+    with pytest.raises(InputMissing, match="cannot be read"):
+        check_file(house.store, place, MORNING, house.params)

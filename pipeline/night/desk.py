@@ -19,7 +19,7 @@ import pandas as pd
 
 from features.days import day_number
 from features.errors import ContractError, InputMissing, UsageError
-from features.tables import account_number
+from features.tables import NO_NUMBER, account_number
 from pipeline.law.eligibility import Check, Standing, check, clock_of
 from pipeline.law.hours import day_on_clock
 from pipeline.law.question import CannotDecide, Case, Sight
@@ -205,7 +205,7 @@ class Desk:
         none of it.
         """
         named = sorted({str(row.get("account_id")).strip() for row in rows})
-        return [name for name in named if self._shard_of.get(_number_of(name)) is not None]
+        return [name for name in named if _number_of(name) in self._shard_of]
 
     def is_current(self) -> bool:
         return self.store.versions() == self.versions
@@ -244,12 +244,12 @@ class Desk:
         return shard
 
 
-def _number_of(account_id: str) -> int | None:
-    """None of what is no text: no account is named so."""
+def _number_of(account_id: str) -> int:
+    """NO_NUMBER of what is no text: no account is named so."""
     try:
         return int(account_number([account_id])[0])
     except UnicodeEncodeError:
-        return None
+        return NO_NUMBER
 
 
 def said(found: Check, at: dt.datetime) -> dict[str, object]:

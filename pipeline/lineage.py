@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.night.alarm import Stopped
+from pipeline.night.alarm import Stopped, kept_back, stops_of
 from pipeline.pages.record import read_manifest
 
 log = logging.getLogger("recoup")
@@ -42,11 +42,12 @@ class Lineage:
 
     def ends(self, at: dt.datetime, code: int, why: str) -> None:
         """code: the exit code; why: the sentence that goes with it. What the monitor stopped, and what was published
-        all the same, is complete.
+        all the same, is complete; a list of the night from an earlier run is none of this one's.
         """
         folder = self.out / self.as_of.isoformat()
         manifest = read_manifest(folder)
-        done = code == 0 or (code == Stopped.exit_code and manifest is not None)
+        marked = bool(stops_of(manifest or {})) and folder.name not in kept_back(self.out)
+        done = code == 0 or (code == Stopped.exit_code and marked)
         failed = {} if code == 0 else {"errorMessage": {"message": why, "programmingLanguage": "python"}}
         self._add("COMPLETE" if done else "FAIL", at, failed, _outputs(folder, manifest or {}) if done else [])
 

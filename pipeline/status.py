@@ -19,7 +19,7 @@ from features.tables import FEEDS
 from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_by
 from pipeline.law.upcoming import ahead
-from pipeline.night.alarm import OK, STOP, UNKNOWN, WARN, Stopped, stops_of
+from pipeline.night.alarm import OK, STOP, UNKNOWN, WARN, Stopped, kept_back, stops_of
 from pipeline.night.pins import Stamps
 from pipeline.pages.record import EXPIRED, PUBLISHED, lines, newest, nights, put_back, read_manifest
 from pipeline.params import Params
@@ -134,7 +134,8 @@ def summary(out: Path, as_of: dt.date, code: int) -> dict[str, Any]:
     """
     current = newest(out) if out.is_dir() else None
     verdict = verdict_of(out, as_of)
-    marked = code == Stopped.exit_code and current == as_of.isoformat() and verdict == STOP
+    stands = current == as_of.isoformat() and as_of.isoformat() not in kept_back(out)
+    marked = code == Stopped.exit_code and stands and verdict == STOP
     outcome = (
         "published" if code == 0 else "marked" if marked else "kept_from" if code == Stopped.exit_code else "failed"
     )

@@ -16,6 +16,7 @@ from openlineage.client.facet_v2 import error_message_run, nominal_time_run, out
 from openlineage.client.serde import Serde
 
 from pipeline.lineage import PRODUCER, Lineage
+from pipeline.night.alarm import keep_back
 from pipeline.pages.publish import publish
 from pipeline.pages.record import read_manifest
 from pipeline.status import summary
@@ -99,6 +100,22 @@ def test_a_night_that_fails_says_why_and_one_that_the_monitor_kept_from_publishi
         assert event["eventType"] == "FAIL"
         assert event["run"]["facets"]["errorMessage"]["message"] == why
         assert by_their_classes(event) == event
+
+
+@pytest.mark.parametrize(("verdict", "kept"), [("ok", True), ("ok", False), ("stop", True), ("stop", False)])
+def test_a_stop_over_a_list_of_an_earlier_run_is_no_success_of_this_one(tmp_path, verdict, kept):
+    """Only a list that is marked as stopped, and was not kept back since, is of a run that ends with 78."""
+    out = tmp_path / "out"
+    findings = [{"name": "drift of the score", "verdict": verdict, "says": "PSI 2.7.", "figures": {}}]
+    told = {"monitor": {"verdict": verdict, "findings": findings}}
+    publish(night(3, manifest={**night(3).manifest, **told}), out)
+    if kept:
+        keep_back(out, AS_OF)
+    Lineage(tmp_path / "events.jsonl", AS_OF, "delivery", out).ends(AT, 78, "The monitor says stop.")
+    (event,) = events(tmp_path / "events.jsonl")
+    marked = verdict == "stop" and not kept
+    assert (event["eventType"], bool(event["outputs"])) == (("COMPLETE", True) if marked else ("FAIL", False))
+    assert summary(out, AS_OF, 78)["outcome"] == ("marked" if marked else "kept_from")
 
 
 def test_a_file_that_cannot_be_written_takes_no_night_away(tmp_path, caplog):

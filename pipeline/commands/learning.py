@@ -95,7 +95,7 @@ def train(params: Params, store: Path, trials: int | None) -> None:
         "--on",
         "least",
         type=click.Choice(["warn", "stop"]),
-        help="Only where the monitor's verdict on the newest list is this or worse.",
+        help="Only where the monitor's verdict on the last night is this or worse.",
     ),
     option("--by", help="Who answers for it [default: the login name]."),
     option("--why", default="on schedule", show_default=True, help="Why; recorded where it is promoted."),
@@ -121,11 +121,17 @@ def retrain(params: Params, store: Path, out: Path, least: str | None, by: str |
 
 
 def _calm(out: Path, least: str) -> str | None:
-    """Why nothing is taught by the verdict on the newest list; None where it is as bad as that."""
+    """Why nothing is taught by the verdict on the last night; None where it is as bad as that. Of a night that
+    the monitor kept from being published, it is stop.
+    """
+    from pipeline.night.alarm import kept_back
     from pipeline.pages.record import nights
     from pipeline.status import verdict_of
 
     last = max((folder.name for folder in nights(out)), default=None)  # also where an older list was put back
+    stopped = max(kept_back(out), default="")
+    if stopped and stopped >= (last or ""):
+        return None
     found = None if last is None else verdict_of(out, dt.date.fromisoformat(last))
     if found in ("warn", "stop") and not (least == "stop" and found == "warn"):
         return None

@@ -200,9 +200,11 @@ def _night(
 
     found = finished(source, store, as_of, out, params)
     if found is not None and not found.changed:
+        from pipeline.night.alarm import let_go
         from pipeline.night.pins import clear_shelves
 
         clear_shelves(out)
+        let_go(out, as_of)
         if not found.retired:
             from pipeline.run import end_of_night
 

@@ -6,11 +6,14 @@ The monitor looks back on published nights and stands above them; a night is han
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.errors import RecoupError
+from pipeline.store.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 OK, UNKNOWN, WARN, STOP = "ok", "unknown", "warn", "stop"  # unknown: what has not matured is not ok
 SCORE_MOVED = "drift of the score"  # the finding by which the score has left the population that taught it
 MARKED, KEEP_LAST, REFUSE = "publish_marked", "keep_last", "refuse"  # monitor.on_stop
+KEPT_BACK = ".kept-back.json"  # nights that the monitor has kept from being published
 
 
 @dataclass(frozen=True)
@@ -62,15 +66,40 @@ class Stopped(RecoupError):
         )
 
     @classmethod
-    def unpublished(cls, night: dt.date, stops: Sequence[Mapping[str, Any]], on_stop: str) -> Stopped:
+    def unpublished(cls, night: dt.date, stops: Sequence[Mapping[str, Any]], on_stop: str, last: str | None) -> Stopped:
+        """last: the night that `current` leads to, None where it leads nowhere."""
         stands = {
-            KEEP_LAST: "`current` leads to the last one, marked as expired",
+            KEEP_LAST: _still(night.isoformat(), last),
             REFUSE: "`current` leads nowhere until a night is published or a list put back",
         }[on_stop]
         return cls(
             f"The monitor says stop: {_said(stops)} The list of {night} is not published (monitor.on_stop: {on_stop}): "
             f"{stands}. Look into it (`recoup monitor`), then run again."
         )
+
+
+def kept_back(out: Path) -> list[str]:
+    """Nights that the monitor has kept from being published since the newest list before them, oldest first."""
+    try:
+        told = json.loads((out / KEPT_BACK).read_bytes())
+    except (OSError, ValueError):
+        return []
+    return sorted(map(str, told)) if isinstance(told, list) else []
+
+
+def keep_back(out: Path, night: dt.date) -> None:
+    """Remember that the monitor kept a night from being published. The caller holds the lock of OUT."""
+    write_whole(out / KEPT_BACK, json.dumps(sorted({*kept_back(out), night.isoformat()})) + "\n")
+
+
+def let_go(out: Path, night: dt.date) -> None:
+    """A night is published: forget that it, or one before it, was kept back. The caller holds the lock of OUT."""
+    held = kept_back(out)
+    later = [each for each in held if each > night.isoformat()]
+    if later and later != held:
+        write_whole(out / KEPT_BACK, json.dumps(later) + "\n")
+    elif not later:
+        (out / KEPT_BACK).unlink(missing_ok=True)
 
 
 def stops_of(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -85,6 +114,17 @@ def replaced_in(manifest: Mapping[str, Any]) -> str | None:
     told = manifest.get("monitor")
     left = told.get("instead_of") if isinstance(told, dict) else None
     return str(left["sha256"]) if isinstance(left, dict) else None
+
+
+def _still(night: str, last: str | None) -> str:
+    """What `current` does where a list is not published and the last one is kept."""
+    if last is None:
+        return "no list is published to lead `current` to"
+    if last < night:
+        return f"`current` leads to the last one, of {last}, marked as expired"
+    if last == night:
+        return "`current` leads to the list of this night that was published before"
+    return f"`current` leads to the list of {last}, as before"
 
 
 def _said(stops: Sequence[Mapping[str, Any]]) -> str:

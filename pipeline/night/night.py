@@ -28,7 +28,7 @@ from pipeline.law.sign_off import signed_by, stale_places
 from pipeline.law.upcoming import ahead
 from pipeline.messages.texts import Messages, messages_of
 from pipeline.night.agencies import agencies_compared
-from pipeline.night.alarm import MARKED, REFUSE, STOP, Alarm, Judge, Stopped
+from pipeline.night.alarm import MARKED, REFUSE, STOP, Alarm, Judge, Stopped, keep_back, let_go
 from pipeline.night.arms import draws_frame, tonights_rung
 from pipeline.night.details import opened_rows
 from pipeline.night.due_day import DueDay, about_due_day, due_day_proposals, offer_by_due_day
@@ -61,7 +61,7 @@ from pipeline.night.watch import about_watch, kept_of, unwatched, watch_list
 from pipeline.night.worklist import assignments, first_in_line, night_of
 from pipeline.pages.publication import Night
 from pipeline.pages.publish import check_ready, lead_nowhere, mark_expired, publish
-from pipeline.pages.record import MANIFEST
+from pipeline.pages.record import MANIFEST, newest
 from pipeline.pages.rule_words import in_words, sentence
 from pipeline.panel.draws import rung_frame, unsettled
 from pipeline.panel.fatigue import days_late
@@ -112,9 +112,10 @@ def publish_night(
         alarm = made.alarm
         if alarm is not None and alarm.verdict == STOP and params.monitor.on_stop != MARKED:
             clear_shelves(out)
-            refusal = Stopped.unpublished(as_of, alarm.stops, params.monitor.on_stop)
+            refusal = Stopped.unpublished(as_of, alarm.stops, params.monitor.on_stop, newest(out))
             mark = lead_nowhere if params.monitor.on_stop == REFUSE else mark_expired
             mark(out, as_of, str(refusal), params.worklist.language)
+            keep_back(out, as_of)
             raise refusal
         remember = partial(_remember, store, made)
         with stages.stage("publish") as so_far:
@@ -125,6 +126,7 @@ def publish_night(
         )
         outputs = {"manifest": sha256_of(folder / MANIFEST), "remembered": remembered(Store(store_path), night)}
         Stamps(out, night).mark({**made.marks, "publish": (pinned, outputs)})
+        let_go(out, as_of)
         clear_shelves(out)
     return Published(folder, made.night)
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.night.alarm import MARKED
-from pipeline.pages.publish import publish
+from pipeline.commands.learning import _calm
+from pipeline.night.alarm import MARKED, Stopped, kept_back
+from pipeline.pages.publish import mark_expired, publish
 from pipeline.pages.record import newest
 from pipeline.store.store import Store
 from tests.worlds.commands import NIGHT, recoup
@@ -119,6 +120,12 @@ def test_a_list_that_is_not_to_be_published_leaves_the_last_one_marked_and_nothi
     assert recoup(stopped, command, "--as-of", NIGHT) == 78
     said = capsys.readouterr().err.splitlines()[-1]
     assert f"The list of {NIGHT} is not published (monitor.on_stop: {on_stop})" in said
+    stands = (
+        f"`current` leads to the last one, of {YESTERDAY}, marked as expired" if leads else "`current` leads nowhere"
+    )
+    assert stands in said
+    assert kept_back(stopped / "out") == [NIGHT]
+    assert _calm(stopped / "out", "stop") is None
     assert newest(stopped / "out") == leads
     assert "The monitor says stop: drift of the score" in (stopped / "out" / "EXPIRED.txt").read_text()
     assert not (stopped / "out" / NIGHT).exists()
@@ -131,6 +138,27 @@ def test_a_list_that_is_not_to_be_published_leaves_the_last_one_marked_and_nothi
     assert recoup(stopped, command, "--as-of", NIGHT) == 78
     assert newest(stopped / "out") == NIGHT
     assert not (stopped / "out" / "EXPIRED.txt").exists()
+    assert kept_back(stopped / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("last", "stands"),
+    [
+        (None, "no list is published to lead `current` to"),
+        (YESTERDAY.isoformat(), f"`current` leads to the last one, of {YESTERDAY}, marked as expired"),
+        (NIGHT, "`current` leads to the list of this night that was published before"),
+        ("2026-10-02", "`current` leads to the list of 2026-10-02, as before"),
+    ],
+)
+def test_the_words_of_a_stop_say_where_current_leads(tmp_path, last, stands):
+    if last is not None:
+        publish(night(2, as_of=dt.date.fromisoformat(last)), tmp_path)
+    stops = [{"name": "drift of the score", "says": "PSI 2.7.", "verdict": "stop"}]
+    as_of = dt.date.fromisoformat(NIGHT)
+    said = str(Stopped.unpublished(as_of, stops, "keep_last", newest(tmp_path)))
+    assert f"(monitor.on_stop: keep_last): {stands}. Look into it" in said
+    marked = mark_expired(tmp_path, as_of, said) is not None
+    assert marked == ("marked as expired" in said)
 
 
 def test_a_night_of_the_population_that_taught_the_score_is_ranked_by_it(house, capsys):

@@ -10,6 +10,7 @@ import pytest
 from features.days import day_number
 from features.errors import LockHeld
 from pipeline.commands.learning import _calm
+from pipeline.night.alarm import KEPT_BACK, keep_back, kept_back, let_go
 from pipeline.night.pins import Stamps
 from pipeline.pages.publish import publish
 from pipeline.store.champion import champion
@@ -107,3 +108,28 @@ def test_the_day_of_the_newest_list_decides(tmp_path):
         publish(night(2, as_of=day), tmp_path)
         Stamps(tmp_path, day_number(day)).mark({"monitor": ("the list", {"sha256": "0", "verdict": verdict})})
     assert "is ok" in _calm(tmp_path, "stop")
+
+
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("least", ["stop", "warn"])
+def test_a_night_whose_list_was_kept_back_triggers_it_until_one_is_published(tmp_path, after, least):
+    """The kept night is the published one, delivered again, or the next one."""
+    kept, later = AS_OF + dt.timedelta(after), AS_OF + dt.timedelta(2)
+    publish(night(2), tmp_path)
+    Stamps(tmp_path, day_number(AS_OF)).mark({"monitor": ("the list", {"sha256": "0", "verdict": "ok"})})
+    assert "is ok" in _calm(tmp_path, least)
+    keep_back(tmp_path, kept)
+    assert _calm(tmp_path, least) is None
+    let_go(tmp_path, kept - dt.timedelta(1))
+    assert kept_back(tmp_path) == [kept.isoformat()]
+    publish(night(2, as_of=later), tmp_path)
+    assert "is not told" in _calm(tmp_path, least)
+    let_go(tmp_path, later)
+    assert kept_back(tmp_path) == []
+
+
+def test_a_first_night_that_was_kept_back_triggers_it_and_a_damaged_memory_of_one_does_not(tmp_path):
+    keep_back(tmp_path, AS_OF)
+    assert _calm(tmp_path, "stop") is None
+    (tmp_path / KEPT_BACK).write_text("[")
+    assert "No list is published: nothing is taught" in _calm(tmp_path, "stop")

@@ -29,7 +29,7 @@ from pipeline.store.store import Store
 
 log = logging.getLogger("recoup")
 
-REACH = dt.timedelta(7)  # feeds may stop for so long before a night after them looks like a mistyped day
+REACH = dt.timedelta(7)  # feeds may stop for so long before a day to come looks mistyped
 
 
 def whole_night(
@@ -85,10 +85,10 @@ def _old_list_marked(out: Path, store_path: Path, as_of: dt.date, params: Params
     """The last list is marked from the start, so that it is however the night ends, by a bug, a signal or a power cut;
     publishing takes the mark away. A failure that has a sentence is told in the mark.
 
-    Not where another run holds the folder, nor for a night further than REACH from all that was delivered: a mistyped
-    day says nothing of today's list.
+    Not where another run holds the folder, nor for a night of a day to come further than REACH from all that was
+    delivered: a mistyped day says nothing of today's list.
     """
-    if not out.exists() or _out_of_reach(store_path, as_of):
+    if not out.exists() or (as_of > today() and _out_of_reach(store_path, as_of)):
         yield
         return
     _mark(out, as_of, None, params.worklist.language)
@@ -103,6 +103,11 @@ def _old_list_marked(out: Path, store_path: Path, as_of: dt.date, params: Params
 def _mark(out: Path, as_of: dt.date, why: str | None, language: str) -> None:
     with suppress(CannotWrite, LockHeld), only_run(out):  # the night's own failure is what must be told
         mark_expired(out, as_of, why, language)
+
+
+def today() -> dt.date:
+    """By the house's own clock."""
+    return dt.datetime.now().astimezone().date()
 
 
 def _out_of_reach(store_path: Path, as_of: dt.date) -> bool:

@@ -6,14 +6,18 @@ import datetime as dt
 import json
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from features.days import day_number
+from features.errors import InputMissing
 from pipeline.intake.ingest import ingest
 from pipeline.night.pins import Stamps
 from pipeline.pages.publish import lead_nowhere, mark_expired, publish, roll_back
 from pipeline.pages.record import RecordDamaged
+from pipeline.run import night_from_store, whole_night
 from pipeline.status import BAD, GOOD, LOOK, models, runs, status, verdict_of
 from pipeline.store.champion import model_folder, write_record
 from pipeline.store.files import write_model
@@ -93,6 +97,21 @@ def test_yesterdays_list_is_old_and_one_marked_as_expired_is_bad(place):
     stands, says = points(place, later)["list"]
     assert stands == BAD
     assert "The disk was full." in says
+
+
+@pytest.mark.parametrize(("ahead", "marked"), [(0, True), (1, False)])
+@pytest.mark.parametrize("begun", [night_from_store, partial(whole_night, Path("source"))])
+def test_a_night_after_a_long_pause_of_the_feeds_marks_the_old_list_and_a_day_to_come_does_not(
+    place, monkeypatch, ahead, marked, begun
+):
+    """Both over what is in the store: no delivery came since."""
+    monkeypatch.chdir(place)
+    as_of = AS_OF + dt.timedelta(60)
+    monkeypatch.setattr("pipeline.run.today", lambda: as_of - dt.timedelta(ahead))
+    with pytest.raises(InputMissing, match=str(as_of)):
+        begun(place / "store", as_of, place / "out", PARAMS)
+    assert status(place / "store", place / "out", PARAMS, NOW).figures["expired"] == marked
+    assert not marked or f"The night of {as_of} did not publish" in (place / "out" / "EXPIRED.txt").read_text()
 
 
 def test_a_list_that_was_put_back_is_told_with_who_and_why(place):

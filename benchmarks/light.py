@@ -18,7 +18,7 @@ from pathlib import Path
 
 HOUSE = Path(__file__).parents[1]
 HEAVY = ("pandas", "numba", "scipy", "sklearn", "lightgbm", "shap", "mlflow", "duckdb", "deltalake", "xlsxwriter")
-TABLES, RULED = frozenset({"pandas"}), frozenset({"pandas", "numba", "scipy", "deltalake"})  # numba brings scipy
+RULED = frozenset({"pandas", "numba", "scipy", "deltalake"})  # numba brings scipy
 NIGHT, PLACE = "2026-10-01", "US-MA"
 # Command -> the heavy libraries that it may load.
 LIGHT: dict[tuple[str, ...], frozenset[str]] = {
@@ -27,13 +27,13 @@ LIGHT: dict[tuple[str, ...], frozenset[str]] = {
     ("verify", "--help"): frozenset(),
     ("serve", "--help"): frozenset(),
     ("schema",): frozenset(),
-    ("status",): TABLES,
-    ("runs",): TABLES,
-    ("models",): TABLES,
-    ("messages",): TABLES,
-    ("rules", "--place", PLACE): TABLES,
-    ("rules", "--upcoming", "90"): TABLES,
-    ("quarantine", "list"): TABLES | {"duckdb"},
+    ("status",): frozenset(),
+    ("runs",): frozenset(),
+    ("models",): frozenset(),
+    ("messages",): frozenset(),
+    ("rules", "--place", PLACE): frozenset(),
+    ("rules", "--upcoming", "90"): frozenset(),
+    ("quarantine", "list"): frozenset({"pandas", "duckdb"}),
     ("check", "--account", "A0000001A", "--channel", "call", "--at", f"{NIGHT}T10:15:00-05:00"): RULED,
 }
 WITHOUT_PARAMS = ("--help", "schema")

@@ -10,10 +10,12 @@ before the link was known and one afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ALIAS_COLUMNS = ("debtor_id", "same_as", "known_at", "known_on")
 AS_DELIVERED = "delivered_debtor_id"  # of accounts, only where a link names one of their debtors
@@ -95,6 +97,8 @@ def with_aliases(accounts: pd.DataFrame, links: Sequence[Link]) -> pd.DataFrame:
     accounts: the inner form with debtor_id, known_at and known_on. A version that an account gets later names the
     debtor of its own time. AS_DELIVERED: its debtor before any link.
     """
+    import pandas as pd
+
     turns = _turns(links)
     mine = np.flatnonzero(accounts["debtor_id"].isin(list(turns)).to_numpy())
     if not mine.size:

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from pipeline.law.rules import Rule
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OURS = "product rule, not law"
 
@@ -136,6 +138,8 @@ class Causes:
 
     def columns(self, codes: np.ndarray, names: Sequence[str]) -> dict[str, pd.Categorical]:
         """Columns named among rule, citation, reason for an array of numbers."""
+        import pandas as pd
+
         columns = {}
         for name in names:
             distinct, place = np.unique([getattr(cause, name) for cause in self._causes], return_inverse=True)

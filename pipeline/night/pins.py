@@ -9,9 +9,7 @@ import platform
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from features.days import date_of, day_of_text
 from features.tables import DELIVERED
@@ -24,6 +22,9 @@ from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, MESSAGES, OUTCOME
 from pipeline.store.origin import code_sha256, versions_of
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NIGHT_LIBRARIES = (
     *("lightgbm", "numpy", "numba", "pandas", "pyarrow", "deltalake", "duckdb", "scikit-learn", "shap"),
@@ -203,6 +204,8 @@ def clear_shelves(out: Path, keep: Collection[Path] = ()) -> None:
 
 def frames_sha256(frames: Mapping[str, pd.DataFrame]) -> str:
     """Of the columns and cells of frames, in their order."""
+    import pandas as pd
+
     told = hashlib.sha256()
     for name, frame in frames.items():
         told.update(json.dumps([name, *map(str, frame.columns)]).encode())

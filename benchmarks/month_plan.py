@@ -55,31 +55,23 @@ def lost(month: Month, night: Night, what: str) -> None:
     month.run(night, f"{what}: the folder stays empty", None, 66, says=["not-there"])
 
 
-def lost_and_found(month: Month, night: Night, what: str) -> None:
+def _does_not_follow(month: Month, night: Night, what: str) -> tuple[Night, Night]:
+    """The last day's delivery, refused for want of the one before it; the last day, and the day that is missing."""
     last, gap = night - ONE_DAY, night - 2 * ONE_DAY
-    month.run(
-        night,
-        f"{what}: does not follow",
-        month.delivery(last),
-        65,
-        says=[str(gap - ONE_DAY), "missing between"],
-        comes_in=False,
-    )
+    says = [str(gap - ONE_DAY), "missing between"]
+    month.run(night, f"{what}: does not follow", month.delivery(last), 65, says=says, comes_in=False)
+    return last, gap
+
+
+def lost_and_found(month: Month, night: Night, what: str) -> None:
+    last, gap = _does_not_follow(month, night, what)
     found = month.delivery(gap)
     month.run(gap + ONE_DAY, "the lost day is found, and its night made up for", found)
     month.run(night, "and tonight's", month.delivery(last))
 
 
 def lost_for_good(month: Month, night: Night, what: str) -> None:
-    last, gap = night - ONE_DAY, night - 2 * ONE_DAY
-    month.run(
-        night,
-        f"{what}: does not follow",
-        month.delivery(last),
-        65,
-        says=[str(gap - ONE_DAY), "missing between"],
-        comes_in=False,
-    )
+    last, _ = _does_not_follow(month, night, what)
     why = "the bank lost that day"
     more, accepted = ["--accept-gap", why], {"accepted_gap": why}
     month.run(night, "the gap is accepted by name", month.delivery(last), more=more, accepted=accepted)

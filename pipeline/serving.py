@@ -37,9 +37,8 @@ LEAST_TOKEN = 16  # letters: a shorter one is guessed
 LONGEST_BODY = 1_000_000  # bytes of a question or of contacts
 MOST_ASKED = 1_000  # questions, or contacts, in one body
 LOOKED_EVERY = 5.0  # seconds after which a delivery of somebody else is noticed
-BEHIND_FOR = (
-    60.0  # seconds for which a delivery may be unreadable, as it is while it comes in; then nothing is permitted
-)
+# Seconds for which a delivery may be unreadable, as it is while it comes in; then nothing is permitted.
+BEHIND_FOR = 60.0
 
 
 class Asked(UsageError):
@@ -63,9 +62,7 @@ class Behind(RecoupError):
 
     @classmethod
     def told(cls) -> Behind:
-        return cls(
-            "What was delivered last cannot be read, so nothing is known to be permitted. See the service's log."
-        )
+        return cls("What was delivered last cannot be read: nothing is known to be permitted. See the service's log.")
 
 
 class Counter:

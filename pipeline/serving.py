@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any
 from features.errors import InputMissing, LockHeld, RecoupError, UsageError
 from features.tables import TABLES
 from pipeline.intake.ingest import ingest
-from pipeline.law.overlay import law_files
-from pipeline.night.desk import Desk, said
+from pipeline.night.desk import Desk, said, stands_on
 from pipeline.params import Params, load
 from pipeline.store.files import private_folder
 
@@ -89,7 +88,7 @@ class Counter:
     def _law_now(self) -> tuple[tuple[Path, str | None], ...]:
         """(file, sha256 or None where it cannot be read) of the params and of every file of the law."""
         own = [self.params_file] if self.params_file is not None else []
-        return tuple((file, _sha256_of(file)) for file in (*own, *law_files(self.params)))
+        return tuple((file, _sha256_of(file)) for file in (*own, *stands_on(self.params)))
 
     def _opened_anew(self, now: dt.datetime) -> None:
         """With the params and the law as they stand now; those files that change meanwhile are noticed by the next

@@ -23,6 +23,7 @@ from features.errors import ContractError, InputMissing, UsageError
 from features.tables import NO_NUMBER, InnerTables, account_number
 from pipeline.law.eligibility import Check, Standing, check, clock_of, zone_of
 from pipeline.law.hours import day_on_clock
+from pipeline.law.overlay import law_files
 from pipeline.law.question import CannotDecide, Case, Sight
 from pipeline.law.rules import CONTACT_CHANNELS
 from pipeline.night.feeds import case_of
@@ -310,6 +311,11 @@ class Desk:
         if shard is None:
             raise NotStored.account(account_id)
         return shard
+
+
+def stands_on(params: Params) -> tuple[Path, ...]:
+    """The files whose change makes the answers of a desk others, beside the store and the params."""
+    return law_files(params)
 
 
 def _owners(tables: Mapping[str, pd.DataFrame], account_id: str) -> list[str]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,20 @@ import numpy as np
 import pandas as pd
 
 from features.cohort import BUCKETS, REASONS, bucket, scorable
-from features.days import day_number, day_text, first_of_month, month_texts
+from features.days import date_of, day_number, day_text, first_of_month, month_texts
 from features.evidence import Evidence
 from features.labels import labels
-from features.ledger import Ledger, history
 from features.settlements import net_payments
-from features.tables import NO_DAY, NO_MONEY, InnerTables
-from features.terms import Terms
-from features.versions import arranged, is_last_known, superseded_on
-from features.vocabulary import PROMISE_STATES
+from features.tables import NO_DAY
+from features.versions import is_last_known, superseded_on
 from models.trade import liquidation
+from pipeline.outcomes.ahead import by_week, counted, disputed, falls_due, promises_of, published_cases
+from pipeline.outcomes.annex import annex
+from pipeline.outcomes.collected import Remembered, added, of_sources, outbound, remembered, sources
+from pipeline.outcomes.commission import added_up, commission, placed
+from pipeline.outcomes.known import Known, Span, known
 from pipeline.outcomes.refusals import ListMissing
 from pipeline.panel.engines import map_shards
-from pipeline.panel.view import terms_of
 from pipeline.params import Params
 from pipeline.store.store import Store
 
@@ -43,33 +43,24 @@ WE_SPOKE = (
     "complaint",
 )  # we spoke to the debtor, the weightiest first
 KEYS = ["portfolio", "currency"]
+OWED = [*KEYS, "account_id", "balance", "days_past_due"]
+TOLD_COLUMNS = {"account_id": "str", "as_of": "int32", "seen": "float64", "money": "float64"}
 
 
-@dataclass(frozen=True)
-class Span:
-    """The days a report tells of: [first, as_of). as_of is the night: nothing known from it on is used."""
-
-    first: int
-    as_of: int
-
-
-@dataclass(frozen=True)
-class Known:
-    """What was known of a shard before the night: its tables, their ledger, and each account as it was last told of."""
-
-    tables: Mapping[str, pd.DataFrame]
-    ledger: Ledger
-    terms: Terms
-    about: pd.DataFrame
-
-
-def figures(store_path: Path, as_of: dt.date, days: int, params: Params) -> dict[str, Any]:
+def figures(store_path: Path, out: Path, as_of: dt.date, days: int, params: Params) -> dict[str, Any]:
     """Every figure of the reports, money in minor units, keyed portfolio -> section; plain values, in a stable order.
+    out: folder of published nights, of which the night's own cases are read.
 
     worked     listed (accounts put on a list), attempts (outbound contacts, one per contact_id), debtors, by_channel
     answers    outbound contacts by weightiest outcome; spoken = those in which we spoke to the debtor; inbound =
                contacts by debtors
     recovered  currency -> amount, payments, debtors of the span; months = the last twelve, currency -> [month, amount]
+    source     currency -> pipeline.outcomes.collected.of_sources: of worked accounts, and ordinary payments
+    added      currency -> pipeline.outcomes.collected.added: against the debtors whom the lot held out
+    commission currency -> pipeline.outcomes.commission.commission
+    due        currency -> pipeline.outcomes.ahead.by_week; cases: currency -> pipeline.outcomes.ahead.counted
+    annex      currency -> pipeline.outcomes.annex.annex
+    added_up   pipeline.outcomes.commission.added_up
     lists      currency -> matured lists: [night, accounts, expected, recovered], and ratio over all of them
     promises   currency -> state -> [promises, amount] of those due in the span, as known before the night
     book       reason -> accounts; owed: currency -> bucket -> [accounts, balance] of scorable accounts
@@ -81,9 +72,9 @@ def figures(store_path: Path, as_of: dt.date, days: int, params: Params) -> dict
     span = Span(day_number(as_of) - days, day_number(as_of))
     nights = _matured_nights(store, span, params)
     versions = store.versions()
-    parts = list(
-        map_shards(partial(_of_shard, store_path, span, nights, params, versions), range(store.shards), params.engine)
-    )
+    past = remembered(store, span.first, span.as_of, params.label.horizon_days)
+    work = partial(_of_shard, store_path, span, nights, past, params, versions)
+    parts = list(map_shards(work, range(store.shards), params.engine))
     whole = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]}
     portfolios = sorted(set(whole["counts"]["portfolio"]))
     if not portfolios:
@@ -91,9 +82,20 @@ def figures(store_path: Path, as_of: dt.date, days: int, params: Params) -> dict
     assigned = store.read(
         "assignments", ["account_id", "portfolio", "group", "as_of"], since=span.first, before=span.as_of
     )
+    published = published_cases(out / as_of.isoformat())
+    if published is not None:
+        whole["cases"] = pd.concat([whole["cases"], published], ignore_index=True)
     return {
-        name: _of_portfolio(name, {key: rows[rows["portfolio"] == name] for key, rows in whole.items()}, assigned, span)
+        name: {
+            **_of_portfolio(name, rows, assigned, span),
+            **_for_client(name, rows, span, params),
+            "cases_published": published is not None,
+            **{f"has_{table}": table in versions and table in delivers for table in ("contacts", "plans")},
+            "has_lists": bool((past.groups["portfolio"] == name).any()),
+        }
         for name in portfolios
+        for rows in [{key: frame[frame["portfolio"] == name] for key, frame in whole.items()}]
+        for delivers in [params.portfolios.get(name, params.portfolio_defaults).delivers]
     }
 
 
@@ -117,38 +119,47 @@ def _matured_nights(store: Store, span: Span, params: Params) -> list[int]:
 
 
 def _of_shard(
-    store_path: Path, span: Span, nights: Sequence[int], params: Params, versions: Mapping[str, int], shard: int
+    store_path: Path,
+    span: Span,
+    nights: Sequence[int],
+    past: Remembered,
+    params: Params,
+    versions: Mapping[str, int],
+    shard: int,
 ) -> dict[str, pd.DataFrame]:
     store = Store(store_path)
-    held = _known(store, shard, span, params, versions)
+    held = known(store, shard, span.as_of, params, versions)
     about, owing = held.about, scorable(held.tables, held.ledger, [span.as_of], held.terms)
     buckets = owing.frame.assign(bucket=bucket(owing.frame["days_past_due"]).astype("str"))
+    told = _told(store, held, nights, params, span)
+    evidence = _evidence(held, span)
+    due_before = scorable(held.tables, held.ledger, [span.first], held.terms).frame["account_no"].to_numpy()
+    paid = net_payments(held.ledger.settlements, span.as_of).merge(about, on="account_no")
+    ours = outbound(held.tables.get("contacts"), span.as_of)
+    agencies = placed(held.tables, span.as_of)
+    source = sources(paid, ours, past.groups, agencies, due_before, params.label.horizon_days)
     return {
         "counts": owing.counts[["portfolio", "reason", "accounts"]].astype({"portfolio": "str"}),
-        "owed": buckets.astype({"portfolio": "str", "currency": "str"})[[*KEYS, "bucket", "balance"]],
-        "payments": net_payments(held.ledger.settlements, span.as_of).merge(about, on="account_no"),
+        "owed": buckets.astype({"portfolio": "str", "currency": "str"})[[*OWED, "bucket"]],
+        "payments": paid.assign(source=source),
         "contacts": _contacts(held, span),
-        "promises": _promises(held, span),
-        "lists": _lists(store, held, nights, params, span),
+        "promises": _promises(held, evidence, span),
+        "lists": _lists(store, held, nights, told),
         "placed": about[
             (about["placed_on"] != NO_DAY) & (about["placed_on"] < span.as_of) & (about["placed_amount"] > 0)
         ],
+        "ours": ours[ours["occurred_on"] >= span.first].merge(about, on="account_no"),
+        "drawn": _drawn(held, past.drawn, nights, told),
+        "due": falls_due(evidence, span.as_of).merge(about, on="account_no"),
+        "cases": disputed(held.tables, owing.frame),
+        "placements": agencies.merge(about, on="account_no"),
     }
 
 
-def _known(store: Store, shard: int, span: Span, params: Params, versions: Mapping[str, int]) -> Known:
-    terms = terms_of(store, params, versions)
-    tables = store.tables(shard, versions=versions)
-    known = InnerTables(
-        {
-            name: frame[frame["known_on"].to_numpy() < span.as_of].reset_index(drop=True)
-            for name, frame in tables.items()
-        }
-    )
-    accounts = arranged(known["accounts"], "accounts").drop_duplicates("account_no", keep="last")
-    about = accounts[["account_no", "account_id", "debtor_id", "portfolio", "currency", "placed_on", "placed_amount"]]
-    about = about.astype({"portfolio": "str", "currency": "str"}).reset_index(drop=True)
-    return Known(known, history(known, terms), terms, about)
+def _evidence(held: Known, span: Span) -> Evidence:
+    """Of every account that is known, whatever it owes."""
+    rows = held.about[["account_no", "account_id"]].sort_values("account_no", ignore_index=True)
+    return Evidence(rows.assign(as_of=np.int32(span.as_of)), held.tables, held.terms, held.ledger, {})
 
 
 def _contacts(held: Known, span: Span) -> pd.DataFrame:
@@ -166,31 +177,34 @@ def _contacts(held: Known, span: Span) -> pd.DataFrame:
     return found.astype(texts)[columns]
 
 
-def _promises(held: Known, span: Span) -> pd.DataFrame:
+def _promises(held: Known, evidence: Evidence, span: Span) -> pd.DataFrame:
     """Promises due in the span, judged as known before the night. Settled accounts count:
     who kept a promise may owe nothing now.
     """
-    about = held.about
-    if "contacts" not in held.tables or about.empty:
+    if "contacts" not in held.tables or held.about.empty:
         return pd.DataFrame(columns=[*KEYS, "state", "amount"])
-    rows = (
-        about[["account_no", "account_id"]]
-        .sort_values("account_no", ignore_index=True)
-        .assign(as_of=np.int32(span.as_of))
-    )
-    events = Evidence(rows, held.tables, held.terms, held.ledger, {}).events("promises", ("amount", "due_in", "state"))
-    counts = events.last - events.first
-    place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(events.first, counts)
-    due_in, amount = events.measures["due_in"][place], events.measures["amount"][place]
-    state = np.array([*PROMISE_STATES, ""], dtype=object)[events.classes["state"].codes()[place]]
-    frame = pd.DataFrame(
-        {"account_no": np.repeat(rows["account_no"].to_numpy(), counts), "state": state, "amount": amount}
-    )
-    due = (due_in != NO_MONEY) & (due_in < 0) & (span.as_of + due_in >= span.first) & (frame["state"] != "unjudged")
-    return frame[due].merge(about, on="account_no")[[*KEYS, "state", "amount"]]
+    made = promises_of(evidence, span.as_of)
+    due = (made["due_on"] < span.as_of) & (made["due_on"] >= span.first) & (made["state"] != "unjudged")
+    return made[due].merge(held.about, on="account_no")[[*KEYS, "state", "amount"]]
 
 
-def _lists(store: Store, held: Known, nights: Sequence[int], params: Params, span: Span) -> pd.DataFrame:
+def _told(store: Store, held: Known, nights: Sequence[int], params: Params, span: Span) -> pd.DataFrame:
+    """account_id, as_of, seen (1, 0, or NaN where nobody can see it), money: what came of every scorable account of
+    matured nights within the horizon.
+    """
+    if not nights:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in TOLD_COLUMNS.items()})
+    cohort = scorable(held.tables, held.ledger, list(nights), held.terms).frame
+    complete = min(store.complete_through()["payments"], span.as_of - 1)
+    told = labels(
+        cohort, held.tables, held.ledger, params.label_terms(), complete, held.terms.decimals, held.terms.delivers
+    )
+    return cohort[["account_id", "as_of"]].assign(
+        seen=told["recovered"].to_numpy(), money=told["recovered_amount"].to_numpy()
+    )
+
+
+def _lists(store: Store, held: Known, nights: Sequence[int], told: pd.DataFrame) -> pd.DataFrame:
     """Accounts of matured lists (joined ones too), what was expected and what came within the horizon;
     unobservable ones are left out.
     """
@@ -200,17 +214,16 @@ def _lists(store: Store, held: Known, nights: Sequence[int], params: Params, spa
     wanted = ["account_id", "group", "expected_recovery", "as_of"]
     listed = store.read("assignments", wanted, since=nights[0], before=nights[-1] + 1)
     listed = listed[listed["group"].isin(["worklist", "joined"])].merge(held.about, on="account_id")
-    cohort = scorable(held.tables, held.ledger, list(nights), held.terms).frame
-    complete = min(store.complete_through()["payments"], span.as_of - 1)
-    told = labels(
-        cohort, held.tables, held.ledger, params.label_terms(), complete, held.terms.decimals, held.terms.delivers
-    )
-    cohort = cohort[["account_id", "as_of"]].assign(
-        seen=told["recovered"].to_numpy(), recovered=told["recovered_amount"].to_numpy()
-    )
-    found = listed.merge(cohort, on=["account_id", "as_of"])
-    found = found[found["seen"].notna()].rename(columns={"expected_recovery": "expected"})
+    found = listed.merge(told, on=["account_id", "as_of"])
+    found = found[found["seen"].notna()].rename(columns={"expected_recovery": "expected", "money": "recovered"})
     return found[columns].astype({"recovered": np.int64, "expected": np.int64})
+
+
+def _drawn(held: Known, drawn: pd.DataFrame, nights: Sequence[int], told: pd.DataFrame) -> pd.DataFrame:
+    """Those over whom the lot fell, with what came of them where their night has matured: see collected.added."""
+    rows = drawn.drop(columns="debtor_id").merge(held.about, on="account_id")
+    rows = rows.merge(told.rename(columns={"seen": "recovered"}), on=["account_id", "as_of"], how="left")
+    return rows.assign(matured=rows["as_of"].isin(list(nights)), expected=rows["expected_recovery"])
 
 
 # ---- one portfolio ---------------------------------------------------------------------------------------------------
@@ -239,6 +252,28 @@ def _of_portfolio(name: str, rows: Mapping[str, pd.DataFrame], assigned: pd.Data
         "owed": {code: _owed(rows["owed"][rows["owed"]["currency"] == code]) for code in currencies},
         "liquidation": {code: found for code in currencies if (found := _liquidation(rows, code, span))},
     }
+
+
+def _for_client(name: str, rows: Mapping[str, pd.DataFrame], span: Span, params: Params) -> dict[str, Any]:
+    """What only the client's page tells, by currency."""
+    inside = rows["payments"][rows["payments"]["occurred_on"] >= span.first]
+    currencies = sorted({*rows["owed"]["currency"], *rows["payments"]["currency"], *rows["placed"]["currency"]})
+    found: dict[str, dict[str, Any]] = {part: {} for part in ("source", "added", "commission", "due", "cases", "annex")}
+    for code in currencies:
+        own = {key: frame[frame["currency"] == code] for key, frame in rows.items() if "currency" in frame}
+        paid = inside[inside["currency"] == code]
+        found["source"][code] = of_sources(paid)
+        found["added"][code] = added(own["drawn"], params.label.gap_days)
+        found["commission"][code] = commission(name, paid, own["placements"], span.first, params)
+        found["due"][code] = by_week(own["due"], span.as_of)
+        found["cases"][code] = counted(own["cases"])
+        found["annex"][code] = annex(paid, own["ours"], own["owed"], own["cases"])
+    sums = {
+        "worked": {code: told["worked"] for code, told in found["source"].items()},
+        "ordinary": {code: told["ordinary"] for code, told in found["source"].items()},
+        "remitted": {code: told["remitted"] for code, told in found["commission"].items()},
+    }
+    return {**found, "added_up": added_up(sums, date_of(span.as_of), params)}
 
 
 def _work(contacts: pd.DataFrame, listed: int) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def write_reports(
         "complete_through": complete_through(store_path, as_of),
         "night": _night(out, as_of),
         "lateness": lateness_of(store_path, as_of, params),
-        "portfolios": figures(store_path, as_of, days, params),
+        "portfolios": figures(store_path, out, as_of, days, params),
     }
     weeks = forecast(store_path, as_of, params)
     told["fatigue"] = fatigue_of(store_path, as_of, params)
@@ -188,25 +188,33 @@ class Teller:
             value = value[part]
         return value
 
-    def _marked(self, path: tuple[str | int, ...], text: str) -> Markup:
-        path = (*self.prefix, *path)
-        return Markup('<b data-figure="{}">{}</b>').format(json.dumps(path, separators=(",", ":")), text)
+    def _marked(self, path: tuple[str | int, ...], unit: str, text: str) -> Markup:
+        """unit: count, share, points, factor, or the currency of a sum of money."""
+        place = json.dumps((*self.prefix, *path), separators=(",", ":"))
+        return Markup('<b data-figure="{}" data-unit="{}">{}</b>').format(place, unit, text)
 
     def count(self, *path: str | int) -> Markup:
-        return self._marked(path, self.speech.count(self.held(*path)))
+        return self._marked(path, "count", self.speech.count(self.held(*path)))
 
     def money(self, currency: str, *path: str | int, short: bool = False) -> Markup:
-        return self._marked(path, self.speech.money(self.held(*path), currency, short))
+        return self._marked(path, currency, self.speech.money(self.held(*path), currency, short))
 
     def share(self, *path: str | int, places: int = 0) -> Markup:
-        return self._marked(path, self.speech.share(self.held(*path), places))
+        return self._marked(path, "share", self.speech.share(self.held(*path), places))
+
+    def points(self, *path: str | int) -> Markup:
+        return self._marked(path, "points", self.speech.points(self.held(*path)))
 
     def factor(self, *path: str | int) -> Markup:
-        return self._marked(path, self.speech.factor(self.held(*path)))
+        return self._marked(path, "factor", self.speech.factor(self.held(*path)))
 
     def fill(self, key: str, **values: Any) -> Markup:
         """A sentence of the words with its figures in it."""
         return Markup(escape(self.words["report"][key]).format(**values))
+
+    def say(self, key: str, **values: Any) -> Markup:
+        """A sentence of the client's page with its figures in it."""
+        return Markup(escape(self.words["client"][key]).format(**values))
 
     def word(self, section: str, key: str) -> str:
         return self.words[section].get(key) or key.replace("_", " ")

@@ -44,6 +44,10 @@ class Speech:
         """A ratio, such as of odds, with two decimals."""
         return DASH if value is None else format_decimal(value, format="#,##0.00", locale=self.locale)
 
+    def points(self, part: float | None) -> str:
+        """A part of 1 as a number of 100, with one decimal."""
+        return DASH if part is None else format_decimal(100 * part, format="#,##0.0", locale=self.locale)
+
     def share(self, part: float | None, places: int = 0) -> str:
         if part is None:
             return DASH

@@ -57,17 +57,20 @@ def told(reports) -> dict:
 
 
 class Figures(HTMLParser):
-    """Every marked figure of a page: its place in figures.json, and its text."""
+    """Every marked figure of a page: its place in figures.json, its text, and in `units` what it counts."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.found: list[tuple[list, str]] = []
+        self.units: list[str] = []
         self._at: list | None = None
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
-        place = dict(attributes).get("data-figure")
+        told = dict(attributes)
+        place = told.get("data-figure")
         if place:
+            self.units.append(told["data-unit"])
             self._at = json.loads(place)
             self.found.append((self._at, ""))
 
@@ -99,24 +102,20 @@ def test_every_figure_on_every_page_is_the_figures_file_s(told, language):
     pages.append(summary_page(told, file_names(list(told["portfolios"])), language))
     seen = 0
     for page in pages:
-        found = Figures(page).found
-        seen += len(found)
-        for place, text in found:
+        read = Figures(page)
+        seen += len(read.found)
+        for (place, text), unit in zip(read.found, read.units, strict=True):
             value = held(told, place)
             if value is None:
                 assert text == "–"
                 continue
             shown = number(text)
-            if "%" in text:
-                assert shown == round(value * 100)
-            elif place[-1] == 2 and "liquidation" in place:
-                assert abs(shown - value / 10 ** DECIMALS[place[3]]) <= 0.5
+            if unit in ("share", "points"):
+                assert abs(shown - value * 100) <= 0.5001, place
+            elif unit in DECIMALS and not re.search(r"[.,]\d\d\b(?!,)", text):  # written without decimals
+                assert abs(shown - value / 10 ** DECIMALS[unit]) <= 0.5, place
             else:
-                money = place[-1] in ("amount", "balance", "net_value") or (place[-1] == 1 and "promises" in place)
-                currency = (
-                    told["night"]["reporting_currency"] if place[0] == "night" else place[3] if len(place) > 3 else ""
-                )
-                assert shown == (value / 10 ** DECIMALS[currency] if money else value), place
+                assert shown == (value / 10 ** DECIMALS[unit] if unit in DECIMALS else value), place
     assert seen > 200  # figures on six pages
 
 
@@ -240,9 +239,9 @@ def test_the_earlier_list_is_judged_and_the_newest_is_not(house, told):
 
 def test_nothing_known_from_the_night_on_changes_a_figure(house, told):
     """The same figures from a store in which the night is long past."""
-    again = figures(house.store, NIGHT, DAYS, house.params)
+    again = figures(house.store, house.out, NIGHT, DAYS, house.params)
     assert json.loads(json.dumps(again)) == told["portfolios"]
-    earlier = figures(house.store, EARLIER, DAYS, house.params)
+    earlier = figures(house.store, house.out, EARLIER, DAYS, house.params)
     assert all(not book["lists"] for book in earlier.values())
     assert (
         max(month for book in earlier.values() for found in book["recovered"].values() for month, _ in found["months"])
@@ -320,13 +319,20 @@ def page(browser) -> Iterator[Page]:
     assert said == []
 
 
-@pytest.mark.parametrize("name", ["summary", "client-bought_us"])
-def test_each_is_one_printed_page_for_everybody(page, reports, name):
+@pytest.mark.parametrize(("name", "pages"), [("summary", 1), ("client-bought_us", 3)])
+def test_each_is_printed_and_read_by_everybody(page, reports, name, pages):
+    """The summary on one page; a client's money, its plots, and the annex on one each."""
     page.goto((reports / f"{name}.html").as_uri())
     page.evaluate(axe_core())
-    assert [found["id"] for found in page.evaluate("axe.run()")["violations"]] == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True))) == 1
+    for width in (1200, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert [found["id"] for found in page.evaluate("axe.run()")["violations"]] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size({"width": 1200, "height": 900})
+    page.emulate_media(color_scheme="light")
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True))) == pages
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 20, 27)"
     clipped = page.evaluate("""() => [...document.querySelectorAll("svg text")].filter((text) => {

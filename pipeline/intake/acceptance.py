@@ -97,21 +97,23 @@ def volumes(
 ) -> list[Volume]:
     """Feeds beside the usual for their weekday, of which params.ingest.volume bounds how far they may lie from it.
 
-    The usual is the median over the earlier deliveries that ended on the same weekday, history aside. Where there are
-    fewer than four of them, it is learnt from the days that are there, or declared; see `_of_new_days`. Fewer than 50
-    usual rows say nothing.
+    The usual is the median over the earlier deliveries of the same books that ended on the same weekday, history aside;
+    files that came in twice, under other settings, are one. Where there are fewer than four of them, it is learnt from
+    the days that are there, or declared; see `_of_new_days`. Fewer than 50 usual rows say nothing.
     """
     found = []
     new_days = new_days or {}
+    once = {record.content_id: record for record in earlier if not record.backfill}.values()
     for report in reports:
         if report.name not in FEEDS or report.complete_through is None:
             continue
         past = [
             _volume(table)
-            for record in earlier
-            if not record.backfill
+            for record in once
             for table in record.tables
-            if table["name"] == report.name and _weekday(table["complete_through"]) == _weekday(report.complete_through)
+            if table["name"] == report.name
+            and _weekday(table["complete_through"]) == _weekday(report.complete_through)
+            and _books(table.get("portfolios")) == _books(report.portfolios)
         ]
         if report.name in new_days and (len(past) < USUAL_FROM or report.name in limits.rows_a_day):
             found += _of_new_days(report.name, new_days[report.name], limits)
@@ -178,6 +180,10 @@ def _like(day: int, found: NewDays) -> list[int]:
 
 def _works(day: int) -> bool:
     return date_of(day).weekday() < 5
+
+
+def _books(named: Iterable[str] | None) -> frozenset[str] | None:
+    return None if named is None else frozenset(named)
 
 
 def _volume(table: Mapping[str, Any]) -> int:
@@ -268,10 +274,11 @@ def fault_refusals(report: TableReport, limits: Ingest) -> list[str]:
 def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state: State) -> dict[str, dict[str, int]]:
     """Table -> portfolio -> last day that is all there.
 
-    newest: table -> portfolio -> newest known day of its clean rows. A control file speaks for every portfolio; a table
-    said to be partial reaches no day; a feed without a control file reaches to its newest row; the other tables reach
-    as far as the feeds delivered with them, else as far as the feeds known before. One left out of an increment goes on
-    reaching as far as the feeds, unless a control file ever named its last day: then it must be vouched for again.
+    newest: table -> portfolio -> newest known day of its clean rows. A control file speaks for every portfolio, or for
+    those that it names; a table said to be partial reaches no day; a feed without a control file reaches to its newest
+    row; the other tables reach as far as the feeds delivered with them, else as far as the feeds known before. One left
+    out of an increment goes on reaching as far as the feeds, unless a control file ever named its last day: then it
+    must be vouched for again.
     """
     partial = {name for name, table in delivery.tables.items() if table.control is not None and table.control.partial}
     newest = {name: {} if name in partial else found for name, found in newest.items()}
@@ -279,7 +286,7 @@ def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state
     days: dict[str, dict[str, int]] = {}
     for name, table in delivery.tables.items():
         if table.control is not None and table.control.complete_through is not None:
-            days[name] = dict.fromkeys(portfolios, day_number(table.control.complete_through))
+            days[name] = dict.fromkeys(table.books or portfolios, day_number(table.control.complete_through))
         elif name in FEEDS:
             days[name] = dict(newest[name])
     held = state.complete_through
@@ -293,6 +300,33 @@ def feed_days(newest: Mapping[str, Mapping[str, int]], delivery: Delivery, state
         if name not in days:
             days[name] = dict(events or before or newest[name])
     return days
+
+
+def sender_refusals(
+    newest: Mapping[str, Mapping[str, int]], delivery: Delivery, known: Iterable[str], params: Params
+) -> list[str]:
+    """Control files that name books of which nobody ever had an account, and tables with rows of books that theirs do
+    not name: nobody would vouch for these.
+
+    newest: table -> portfolio -> a day of its rows. known: every book of the store and of the delivery.
+    """
+    found, there = [], set(known)
+    for name, table in delivery.tables.items():
+        if table.books is None:
+            continue
+        nobodys = [book_told(book, params) for book in table.books if book not in there]
+        strays = [book_told(book, params) for book in sorted(newest.get(name, {})) if book not in table.books]
+        if nobodys:
+            found.append(
+                f"Table {name!r}: its control file names {', '.join(nobodys[:MOST_UNNAMED])}, of which there is no "
+                "account. Correct portfolios, or deliver the accounts with it."
+            )
+        if strays:
+            found.append(
+                f"Table {name!r} has rows of {', '.join(strays[:MOST_UNNAMED])}, for which its control file does not "
+                "speak. Add them to its portfolios, or deliver them apart."
+            )
+    return found
 
 
 def undeclared(newest: Mapping[str, Mapping[str, int]], params: Params) -> list[str]:

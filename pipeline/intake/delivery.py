@@ -66,6 +66,7 @@ class Control:
     there. Without a first day nobody says what the file follows.
 
     partial: the file tells of some events only. It moves no last day, and says nothing of the usual volume.
+    portfolios: the books of its sender, sorted; it speaks for no other. None: it speaks for every book.
     """
 
     rows: int | None
@@ -73,6 +74,7 @@ class Control:
     complete_through: dt.date | None
     partial: bool = False
     complete_from: dt.date | None = None
+    portfolios: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,11 @@ class DeliveredTable:
         present = {column for part in self.parts for column in part.header}
         declared = [column for column in DELIVERED[self.name].names if column in present]
         return (*declared, *sorted(present - set(declared)))
+
+    @property
+    def books(self) -> tuple[str, ...] | None:
+        """The books that its control file speaks for; None where it speaks for all, or there is none."""
+        return None if self.control is None else self.control.portfolios
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -238,7 +245,7 @@ def _as_control(raw: object) -> Control:
     """
     if (
         not isinstance(raw, dict)
-        or set(raw) - {"rows", "sums", "complete_from", "complete_through", "partial"}
+        or set(raw) - {"rows", "sums", "complete_from", "complete_through", "partial", "portfolios"}
         or isinstance(raw.get("rows"), bool)
     ):
         raise ValueError
@@ -259,7 +266,17 @@ def _as_control(raw: object) -> Control:
     partial = raw.get("partial", False)
     if not isinstance(partial, bool) or (partial and through is not None):
         raise ValueError
-    return Control(rows, sums, through, partial, since)
+    named = raw.get("portfolios")
+    if named is not None and (through is None or not _are_names(named)):
+        raise ValueError
+    return Control(rows, sums, through, partial, since, None if named is None else tuple(sorted(named)))
+
+
+def _are_names(raw: object) -> bool:
+    """Whether JSON held a list of different names, one or more."""
+    if not isinstance(raw, list) or not raw or not all(isinstance(name, str) and name.strip() == name for name in raw):
+        return False
+    return "" not in raw and len(set(raw)) == len(raw)
 
 
 def _part(name: str, place_name: str, place: Path, faults: list[str]) -> Part | None:

@@ -22,6 +22,7 @@ from pipeline.intake.acceptance import (
     declared_days,
     far_refusals,
     feed_days,
+    sender_refusals,
     settings_of,
     state_after,
     undeclared,
@@ -208,7 +209,7 @@ class _Intake:
                 dropped = self.dropping.of(self.delivery.tables[name]) if self.dropping else None
                 zones = zones or self._open_books(state)
                 bad = bad_accounts(taken["accounts"].set_aside) if "accounts" in taken else {}
-                taken[name] = self._intake_of(name, bad, dropped, state.newest().get(name)).take()
+                taken[name] = self._intake_of(name, bad, dropped, self._reach(name, state)).take()
             self.engine.run(f"DROP TABLE raw_{name}")
         self.met = self.dropping.met() if self.dropping else {}
         self._check_unchanged()
@@ -228,6 +229,7 @@ class _Intake:
                 each.report,
                 complete_through=max(days[name].values(), default=None),
                 reread=self.read is not None,
+                portfolios=self.delivery.tables[name].books,
             )
             for name, each in checked.taken.items()
         ]
@@ -270,6 +272,7 @@ class _Intake:
             remedy = "Deliver what lies between first, or accept that it is missing with --accept-gap WHY."
             refusals += [f"{sentence} {remedy}" for sentence in lost]
         refusals += far_refusals(controls, checked.newest(), before.state)
+        refusals += sender_refusals(checked.newest(), self.delivery, checked.zones, self.terms.params)
         counted_for_nothing = undeclared(checked.newest(), self.terms.params)
         strangers = unnamed(checked.zones, self.terms.params)
         refusals += strangers if refusals else []  # what they are read by may be all that is wrong
@@ -315,14 +318,22 @@ class _Intake:
         """
         if self.terms.backfill or self.terms.by_hand:
             return {}
-        found, reach = {}, state.newest()
+        found = {}
         for report in reports:
+            reach = self._reach(report.name, state)
             control, taken = self.delivery.tables[report.name].control, checked.taken[report.name]
             vouched_empty = control is not None and control.rows == 0
-            if report.name in reach and report.complete_through is not None and not vouched_empty:
-                days = reach[report.name], report.complete_through, report.accepted
+            if reach is not None and report.complete_through is not None and not vouched_empty:
+                days = reach, report.complete_through, report.accepted
                 found[report.name] = NewDays(*days, taken.by_day, taken.stored_by_day)
         return found
+
+    def _reach(self, name: str, state: State) -> int | None:
+        """The last day of a table that was all there before, of the books that its control file speaks for; None where
+        none was.
+        """
+        days, books = state.complete_through.get(name, {}), self.delivery.tables[name].books
+        return max((day for book, day in days.items() if books is None or book in books), default=None)
 
     def _record(self, report: IngestReport, state: State, checked: _Checked) -> Delivered:
         return Delivered(

@@ -42,6 +42,7 @@ class TableReport:
     hanging: int = 0  # rows set aside for nothing but their account, which was set aside in the same delivery
     forgotten: int = 0  # rows of people who were forgotten: dropped, and kept nowhere
     money_forgotten: Mapping[str, int] = field(default_factory=dict)
+    portfolios: Sequence[str] | None = None  # books that its control file speaks for; None: all
 
     def check_adds_up(self) -> None:
         """rows_in = accepted + quarantined + duplicates + forgotten, and the same for money.

@@ -509,11 +509,14 @@ def known_days(name: str) -> str:
     return f"SELECT known_on, count(*) FROM {_clean(name)} GROUP BY ALL"
 
 
-def stored_days(files: Sequence[str], since: int, until: int) -> str:
-    """The same of stored rows, for the days in [since, until]."""
+def stored_days(files: Sequence[str], since: int, until: int, books: Sequence[str] | None = None) -> str:
+    """The same of stored rows, for the days in [since, until]; of some books alone where they are named."""
     listed = "[" + ", ".join(literal(file) for file in files) + "]"
     day = f"(known_on - DATE '{EPOCH}')::BIGINT"
     rows = f"SELECT {day} AS day FROM read_parquet({listed}, hive_partitioning = true, union_by_name = true)"
+    if books is not None:
+        named = ", ".join(literal(book) for book in books)
+        rows += f" SEMI JOIN (SELECT account_no FROM known_accounts WHERE portfolio IN ({named})) USING (account_no)"
     return f"SELECT day, count(*) FROM ({rows}) WHERE day BETWEEN {since} AND {until} GROUP BY ALL"
 
 

@@ -143,7 +143,7 @@ class TableIntake:
             return {}, {}
         by_day = dict(self.engine.rows(judging.known_days(self.name)))
         files = [str(place) for place in self.store.data_files(self.name)] if self.store is not None else []
-        back = self.engine.rows(judging.stored_days(files, self.reach - COMPARED_BACK, self.reach))
+        back = self.engine.rows(judging.stored_days(files, self.reach - COMPARED_BACK, self.reach, self.table.books))
         return {day: rows for day, rows in by_day.items() if day > self.reach}, dict(back)
 
     def _extras(self) -> dict[str, str]:

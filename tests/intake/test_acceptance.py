@@ -134,6 +134,19 @@ def test_a_volume_outside_the_usual_is_refused_unless_accepted(tmp_path):
     assert ingest(write(tmp_path / "next", nightly(5, 130)), tmp_path / "store", PARAMS).number == 7
 
 
+def test_a_delivery_that_comes_in_again_under_other_limits_is_one_for_the_usual_volume(tmp_path):
+    store = tmp_path / "store"
+    ingest(write(tmp_path / "base", world()), store, PARAMS)
+    for number in range(4):
+        ingest(write(tmp_path / f"night-{number}", nightly(number, 100)), store, PARAMS)
+    few = write(tmp_path / "few", nightly(4, 60))
+    for limit in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5):
+        report = ingest(few, store, params_with(max_fault_rows=limit), accept_volume="bank holiday")
+        assert report.already is False
+    assert Store(store).deliveries()[-1].number == 11
+    assert ingest(write(tmp_path / "next", nightly(5, 100)), store, PARAMS).number == 12
+
+
 def test_too_few_earlier_nights_or_rows_say_nothing_about_volume(tmp_path):
     ingest(write(tmp_path / "base", world()), tmp_path / "store", PARAMS)
     for number, count in enumerate((10, 40, 10, 40, 90)):  # a usual of 25 swings by chance

@@ -12,6 +12,7 @@ from features.errors import ContractError
 from pipeline.intake.delivery import Control
 from pipeline.intake.gaps import Gap, accepted, gaps
 from pipeline.intake.ingest import ingest
+from pipeline.night.held_back import set_aside
 from pipeline.store.record import Delivered, State
 from pipeline.store.store import Store
 from tests.worlds.deliveries import PARAMS, payment, refusal, world, write
@@ -168,3 +169,86 @@ def test_a_record_that_names_no_books_is_read_as_it_was_written(to_march):
     older = {**record.written(), "accepted_gap": {"why": "w", "tables": {"payments": LOST}}}
     found = Delivered.read(json.loads(json.dumps(older)))
     assert found.accepted_gap == older["accepted_gap"]
+
+
+# Senders with control files of their own
+
+
+def sent(folder, books: list[str], since: str, through: str, rows: list, **how):
+    """A delivery of payments of one sender's books."""
+    control = {"complete_from": since, "complete_through": through, "portfolios": books}
+    source = write(folder / f"{books[0]}-{since}-{through}", {"payments": rows}, controls={"payments": control})
+    return ingest(source, folder / "store", PARAMS, **how)
+
+
+def test_a_control_file_of_one_sender_vouches_for_its_own_books_alone(to_march):
+    def one(name, on, account):
+        return [payment(payment_id=name, account_id=account, occurred_at=f"{on}T10:00:00Z", amount="1")]
+
+    sent(to_march, ["paris"], "2026-03-02", "2026-03-05", one("P7", "2026-03-05", "A1"))
+    reached = dict(Store(to_march / "store").complete_by_portfolio()["payments"])
+    assert reached == {"paris": number("2026-03-05"), "tokyo": number(MARCH), "undeclared": number(MARCH)}
+    match = r"begins on 2026-03-06, and the store is complete through 2026-03-01 for 'tokyo': 4 days are missing"
+    with pytest.raises(ContractError, match=match):
+        sent(to_march, ["tokyo"], "2026-03-06", "2026-03-07", one("P8", "2026-03-06", "J1"))
+    sent(to_march, ["paris"], "2026-03-06", "2026-03-07", one("P9", "2026-03-06", "A1"))
+
+
+def test_rows_of_a_book_that_is_not_named_and_names_that_no_book_has_are_refused(to_march):
+    row = payment(payment_id="P7", account_id="A1", occurred_at="2026-03-02T10:00:00Z")
+    with pytest.raises(
+        ContractError, match="'payments' has rows of 'paris', for which its control file does not speak"
+    ):
+        sent(to_march, ["tokyo"], "2026-03-02", "2026-03-05", [row])
+    with pytest.raises(ContractError, match=r"its control file names 'rome'.*, of which there is no account"):
+        sent(to_march, ["paris", "rome"], "2026-03-02", "2026-03-05", [row])
+
+
+@pytest.mark.parametrize("named", [[], ["paris", "paris"], [""], [7], "paris"])
+def test_portfolios_of_a_control_file_are_names(tmp_path, named):
+    control = {"portfolios": named} | THROUGH
+    refusal(tmp_path, ContractError, "'charges.control.json' must read like", controls={"charges": control})
+    alone = {"portfolios": ["paris"]}
+    refusal(tmp_path / "b", ContractError, "'charges.control.json' must read like", controls={"charges": alone})
+
+
+def test_the_usual_volume_is_that_of_the_same_books(to_march):
+    """A large sender and a small one that deliver on the same weekday: neither is measured by the other."""
+
+    def night(number_, book, account, count):
+        on = dt.date(2026, 3, 4) + dt.timedelta(days=7 * number_)
+        rows = [
+            payment(payment_id=f"{book}{number_}-{each}", account_id=account, occurred_at=f"{on}T10:00:00Z", amount="1")
+            for each in range(count)
+        ]
+        since = on - dt.timedelta(days=6 if number_ else 2)
+        return [book], since.isoformat(), on.isoformat(), rows
+
+    for number_ in range(4):
+        sent(to_march, *night(number_, "paris", "A1", 300))
+        sent(to_march, *night(number_, "tokyo", "J1", 60))
+    with pytest.raises(ContractError, match="has 120 rows, 200% of the usual 60 for a Wednesday"):
+        sent(to_march, *night(4, "tokyo", "J1", 120))
+    assert sent(to_march, *night(4, "tokyo", "J1", 60)).number == 10
+    with pytest.raises(ContractError, match="has 60 rows, 20% of the usual 300 for a Wednesday"):
+        sent(to_march, *night(4, "paris", "A1", 60))
+
+
+# What was lost, and is taken back later
+
+
+def test_a_reversal_of_what_was_lost_waits_until_the_payment_is_delivered(to_march):
+    """The lost payment never counted, so its reversal takes nothing off; somebody has to look all the same."""
+    store = Store(to_march / "store")
+    paid_on(to_march, "P7", "2026-03-05", "2026-03-06", accept_gap="the bank was closed")
+    lost = payment(payment_id="LOST", occurred_at="2026-03-03T10:00:00Z")
+    back = lost | {"payment_id": "BACK", "kind": "reversal", "reverses": "LOST", "occurred_at": "2026-03-07T10:00:00Z"}
+    found = ingest(write(to_march / "back", {"payments": [back]}), store.path, PARAMS)
+    assert found.tables[0].codes == {"REV_ORPHAN": 1}
+
+    def waiting():
+        return set_aside(store.tables(), store, store.versions())
+
+    assert len(waiting()) == 1
+    ingest(write(to_march / "both", {"payments": [lost, back]}), store.path, PARAMS)
+    assert waiting() == frozenset()

@@ -212,6 +212,7 @@ STATUSES = (
     "outcome_unknown",
 )
 
+REQUESTS = ("refund",)
 OFFER_KINDS = ("plan", "settlement", "due_date_move", "early_discount")
 OFFER_OUTCOMES = ("accepted", "refused", "lapsed")
 PLAN_ENDS = ("kept", "broken", "replaced", "cancelled")
@@ -304,6 +305,8 @@ TABLES: dict[str, Table] = {
                 Column("reverses", Kind.ID, empty=True, optional=True),
                 _text("method"),
                 _KNOWN_AT,
+                # by what it was paid: a token that the house makes of a card or bank account, never its number
+                Column("instrument", Kind.ID, empty=True, optional=True, later=True),
             ),
             key=("payment_id", "account_id", "charge_id"),
             position="occurred_at",
@@ -328,6 +331,8 @@ TABLES: dict[str, Table] = {
                 Column("person_id", Kind.ID, empty=True, optional=True),
                 Column("endpoint_id", Kind.ID, empty=True, optional=True),
                 _KNOWN_AT,
+                # what the debtor asked for
+                Column("request", Kind.ENUM, empty=True, optional=True, values=REQUESTS, later=True),
             ),
             key=("account_id", "contact_id"),
             position="occurred_at",

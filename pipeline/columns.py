@@ -118,6 +118,11 @@ SPECIALIST_COLUMNS = (
     *("account_id", "debtor_id", "statuses", "portfolio", "product", "currency", "balance", "arrears", "days_past_due"),
     *("last_payment", "last_right_party", "time_zone", "group", "rule", "as_of"),
 )
+# Cases for a person to look at; rank 0: no case, a kind that is not judged. one_in: how rare the rarest sign is.
+UNUSUAL_COLUMNS = (
+    *("rank", "kinds", "debtor_ids", "account_ids", "debtors", "accounts", "portfolios", "currency"),
+    *("money_in_question", "first_on", "last_on", "one_in", "reasons", "as_of"),
+)
 LEADING_COLUMNS = {  # of each published table; only of `worklist` and `scores` they are all
     "worklist": WORKLIST_COLUMNS,
     "deferred": ("account_id", "rule", "citation", "first_permitted"),
@@ -141,7 +146,7 @@ _KINDS = {
         "cash_expected cash_low cash_high cash_from_scorable cash_last_weeks due_amount money_at_risk "
         "open_amount overdue unapplied credit_notes invoiced "
         "instalment last_instalment amount_to_pay proposal_value proposal_low proposal_high gain "
-        "route_value route_low route_high"
+        "route_value route_low route_high money_in_question"
     ),
     "date": (
         "as_of valid_until last_right_party last_payment "
@@ -151,7 +156,7 @@ _KINDS = {
     "share": "p_recovered p_if_left p_if_worked p_defaulted p_late p_agreed p_kept probability share annual_rate "
     "response_rate",
     "count": "rank rank_total would_rank place days_past_due contacts_left broken_promises debtor_accounts instalments "
-    "payday",
+    "payday debtors accounts one_in",
     "number": "days_to_pay fx discount",
     "instant": "first_permitted appointment_at",
 }

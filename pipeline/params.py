@@ -556,6 +556,26 @@ class Insight(Section):
     margin: dict[str, Annotated[float, Field(gt=0, le=10)]] = {}
 
 
+class Unusual(Section):
+    """What is unusual enough for a person to look at (features.unusual.Limits); a params file without it looks for
+    nothing. instrument_debtors, endpoint_debtors: debtors of one instrument or endpoint; shared_by_right: instruments
+    and endpoints that many may share; rows: cases of a night at most.
+    """
+
+    rows: Annotated[int, Field(ge=0, le=10_000)] = 100
+    days: Annotated[int, Field(ge=1, le=3660)] = 180
+    taken_back_days: Annotated[int, Field(ge=0, le=3660)] = 60
+    ring_payments: Annotated[int, Field(ge=2)] = 3
+    ring_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    change_after: Annotated[int, Field(ge=1)] = 3
+    change_times: Annotated[float, Field(ge=1)] = 2.0
+    refund_days: Annotated[int, Field(ge=0, le=3660)] = 45
+    refund_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    instrument_debtors: Annotated[int, Field(ge=2)] = 3
+    endpoint_debtors: Annotated[int, Field(ge=2)] = 3
+    shared_by_right: tuple[str, ...] = ()
+
+
 Days = Annotated[int, Field(ge=0)]
 
 
@@ -612,6 +632,7 @@ class Params(Section):
     watch: Watch | None = None
     treatments: Treatments | None = None
     receivables: Receivables | None = None
+    unusual: Unusual | None = None
     insight: Insight = Insight()
     _stand_ins: dict[str, Path] = PrivateAttr(default_factory=dict)
 

@@ -22,7 +22,7 @@ from features.errors import ContractError
 from features.tables import NO_MONEY
 from pipeline.columns import IN_REPORTING_CURRENCY, KIND_OF_COLUMN
 from pipeline.insight.views import Source, decimals
-from pipeline.pages.record import APART, nights, read_manifest, vouched_for
+from pipeline.pages.record import APART, UNUSUAL, nights, read_manifest, vouched_for
 from pipeline.store.files import sha256_of
 
 # View -> the file of a night that holds it; of two forms the one that says what its columns are.
@@ -31,6 +31,7 @@ LISTS = {
     **{name: f"{name}.parquet" for name in ("proposals", "routes", "specialist")},
     **{name: f"{name}.csv" for name in ("deferred", "excluded", "next_in_line", "self_cure")},
     "held_out": f"{APART}/held_out.csv",
+    "unusual": UNUSUAL,
 }
 _TYPES = {
     "date": pa.date32(),

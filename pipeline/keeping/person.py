@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.pages.without import ACCOUNTS, DEBTORS, SEVERAL, Whose, of_whose
+from pipeline.pages.without import ACCOUNTS, DEBTORS, JOINED, Whose, of_whose
 from pipeline.store.forgotten import forgotten
 from pipeline.store.form import TREATED, WATCHED
 from pipeline.store.store import Store
@@ -83,7 +83,7 @@ def person_of(store: Store, out: Path, debtor_id: str) -> Person:
     written = [place for name in names if name in store.delta.names() for place in store.delta.every_file(name)]
     published = [place for place in sorted(out.glob("*/*.parquet")) if not place.parent.is_symlink()]
     for place in [*written, *published]:
-        for account, debtor, joined, currency in _cells(place, "account_id", "debtor_id", SEVERAL, "currency"):
+        for account, debtor, joined, currency in _cells(place, "account_id", "debtor_id", JOINED, "currency"):
             if debtor in debtors:
                 for one in (account, *(joined or "").split()):
                     if one is not None and one not in accounts:

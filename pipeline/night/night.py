@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from features.days import date_of, day_text
+from features.unusual import Readings
 from models.effect import ADDED_COLUMNS
 from models.encoding import LEAST_DEBTORS
 from models.fatigue import odds, waits
@@ -56,6 +57,7 @@ from pipeline.night.terminal import Published
 from pipeline.night.treatment import Treated, about_treatment, frames_of, treat, untreated
 from pipeline.night.treatment import kept_of as treated_kept
 from pipeline.night.treatment import nothing_kept as nothing_treated
+from pipeline.night.unusual import unusual_of
 from pipeline.night.variants import with_shares
 from pipeline.night.watch import about_watch, kept_of, unwatched, watch_list
 from pipeline.night.worklist import assignments, first_in_line, night_of
@@ -228,6 +230,10 @@ def make_night(
     if params.receivables is not None:
         parts = [one.items for one in worked], [one.owing for one in worked]
         debtors, invoices, about_it["receivables"] = receivables_of(*parts, ranked.rows, job)
+    odd = None
+    if params.unusual is not None:
+        with stages.stage("unusual"):
+            odd, about_it["unusual"] = unusual_of([Readings(one.odd, one.links, one.judged) for one in worked], job)
     told = [sentence(warning, language) for warning in (*warnings, *said_more)]
     about = {**manifest_of(store, job, worked, told, ranked.orders), **about_it}
     said_to = None
@@ -250,7 +256,11 @@ def make_night(
             about["treatments"]["due_day"] = about_due_day(by_day)
     night = replace(night, manifest=about, dialler=params.worklist.dialler_columns, watch=watch)
     night = replace(
-        night, receivables=debtors, open_items=invoices, demonstration=params.worklist.demonstration == as_of
+        night,
+        receivables=debtors,
+        open_items=invoices,
+        unusual=odd,
+        demonstration=params.worklist.demonstration == as_of,
     )
     delivered, sealed_as = store.newest(job.versions), seals(shelf)
     ranks, reasons = frames_sha256({"rows": ranked.rows, "arms": ranked.arms}), {"said": said, **details.by_name()}

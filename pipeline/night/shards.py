@@ -40,6 +40,7 @@ from pipeline.night.reach import reach_of
 from pipeline.night.receivables import receivables_shard
 from pipeline.night.score import Job, asked, score_shard
 from pipeline.night.treatment import asked_about
+from pipeline.night.unusual import unusual_shard
 from pipeline.night.watch import watch_shard
 from pipeline.panel.engines import map_shards
 from pipeline.panel.placements import with_agencies
@@ -98,6 +99,7 @@ class Worked:
     spread    spread_of
     due       pipeline.night.due_day.asked_by_due_day
     placed    pipeline.panel.placements.with_agencies
+    odd, links, judged    pipeline.night.unusual.unusual_shard
     reused    whether an earlier, cut-off run had made it
     remade    whether one had, and what it left was not what it wrote
     """
@@ -118,6 +120,9 @@ class Worked:
     spread: pd.DataFrame
     due: pd.DataFrame
     placed: pd.DataFrame
+    odd: pd.DataFrame
+    links: pd.DataFrame
+    judged: pd.DataFrame
     reused: bool = False
     remade: bool = False
 
@@ -126,7 +131,7 @@ SEAL, TOLD = "seal.json", 4  # how often a night says how many of its shards are
 FRAMES = (
     *("rows", "channels", "counts", "waits", "answers", "unseen", "settled", "reach", "watch", "watch_counts"),
     *("items", "owing", "asked", "spread"),
-    *("due", "placed"),
+    *("due", "placed", "odd", "links", "judged"),
 )
 
 
@@ -199,6 +204,7 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     more += (asked_by_due_day(job, seen, store),)
     delivering = [name for name, book in job.params.portfolios.items() if "placements" in book.delivers]
     more += (with_agencies(seen, parties, job.as_of, job.params.label.maturity_days, delivering),)
+    more += unusual_shard(job, seen)
     worked = Worked(rows, found.channels, seen.cohort.counts, *told, *more)
     keep(worked, place)
     return replace(finished(place), remade=remade)

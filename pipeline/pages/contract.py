@@ -33,6 +33,7 @@ from features.tables import (
     OUTCOMES,
     PAYMENT_KINDS,
 )
+from features.unusual import KINDS
 from models.due_day import EARLY, MOVE
 from models.plans import UNIT_DAYS
 from models.routes import AGENCY, LEGAL, ROUTES, SALE
@@ -43,6 +44,7 @@ from pipeline.columns import (
     MESSAGE_COLUMNS,
     OPEN_ITEM_COLUMNS,
     RECEIVABLE_COLUMNS,
+    UNUSUAL_COLUMNS,
 )
 from pipeline.law.outcome import STATES
 from pipeline.pages.publication import GROUPS_SHOWN, Night, texts
@@ -129,7 +131,7 @@ def check_night(night: Night) -> None:
     for name, frame in night.details.by_name().items():
         found += _of_details(name, frame)
     found += [*_currencies(night), *_audit(night), *_counts(night), *_messages(night), *_receivables(night)]
-    found += _treatment(night)
+    found += [*_treatment(night), *_unusual(night)]
     if found:
         raise ContractError(" ".join(found))
 
@@ -358,6 +360,25 @@ def _treatment(night: Night) -> list[str]:
     if offered["debtor_id"].duplicated().any():
         found.append("Table 'proposals' must offer one thing to a debtor. Leave the one that gains most.")
     return found
+
+
+def _unusual(night: Night) -> list[str]:
+    """What is wrong with the unusual cases: ranks count on, and every case names debtors, accounts and reasons."""
+    frame = night.unusual
+    if frame is None:
+        return []
+    if list(frame.columns) != list(UNUSUAL_COLUMNS):
+        return [str(ContractError.missing_columns("unusual", set(UNUSUAL_COLUMNS) - set(frame), frame.columns))]
+    cases = frame[(frame["rank"] > 0).to_numpy(bool)]
+    rules = _rules(
+        cases, ("kinds", "debtor_ids", "account_ids", "portfolios", "currency", "reasons"), KIND_OF_COLUMN, {}
+    )
+    places = np.arange(1, len(cases) + 1)
+    rules["rank"].append(rule("count 1, 2, 3 ...", lambda ranks: pd.Series(ranks == places, index=ranks.index)))
+    known = set(KINDS)
+    said = rule("be kinds", lambda cells: cells.map(lambda cell: set(str(cell).split()) <= known).astype("bool"))
+    rules["kinds"].append(said)
+    return [*_not_money("unusual", cases, KIND_OF_COLUMN), *(failures("unusual", cases, rules) if len(cases) else [])]
 
 
 def _counts(night: Night) -> list[str]:

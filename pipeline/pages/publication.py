@@ -84,6 +84,8 @@ class Night:
     watch      exactly WATCHED_COLUMNS: accounts before their due day by money at risk; None where nothing is watched
     receivables, open_items   exactly RECEIVABLE_COLUMNS and OPEN_ITEM_COLUMNS: commercial debtors, and their open
                items; None of a night without that view
+    unusual    exactly UNUSUAL_COLUMNS: cases for a person to look at, for nobody who works the list; None where
+               none are looked for
     proposals, routes, specialist   exactly PROPOSAL_COLUMNS, ROUTED_COLUMNS and SPECIALIST_COLUMNS; None of a night
                without a treatment policy
     audit      account_id and the terms of net_value, one row per listed account
@@ -119,6 +121,7 @@ class Night:
     watch: pd.DataFrame | None = None
     receivables: pd.DataFrame | None = None
     open_items: pd.DataFrame | None = None
+    unusual: pd.DataFrame | None = None
     decimals: Mapping[str, int] = field(default_factory=lambda: DECIMALS)
     messages: pd.DataFrame | None = None
     texts: Sequence[Mapping[str, Any]] = ()

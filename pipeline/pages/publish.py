@@ -36,6 +36,7 @@ from pipeline.pages.record import (
     PUT_BACK,
     RECORD,
     SEAL,
+    UNUSUAL,
     Line,
     RecordDamaged,
     decided,
@@ -241,6 +242,9 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
             text = csv_text(frame, *money).encode("utf-8", "replace")
             makers[f"{name}.csv"] = partial(_write, content=text)
             makers[f"{name}.parquet"] = partial(write_published, frame, night.decimals)
+    if night.unusual is not None:
+        odd = csv_text(night.unusual, *money).encode("utf-8", "replace")
+        makers[UNUSUAL] = partial(_write, content=odd)
     if night.receivables is not None:
         makers["receivables.html"] = lambda path: _write(path, receivables_page(night).encode())
     if night.routes is not None:
@@ -254,6 +258,7 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     rows["self_cure.csv"] = len(night.self_cure)
     rows["next_in_line.csv"] = len(night.next_in_line)
     rows |= {"scores.parquet": len(night.scores)}
+    rows |= {} if night.unusual is None else {UNUSUAL: len(night.unusual)}
     rows |= {
         name: len(night.messages) for name in makers if name.startswith("messages.") and night.messages is not None
     }

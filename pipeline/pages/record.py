@@ -21,6 +21,7 @@ from pipeline.store.refusals import StoreDamaged
 
 # A folder of each night for its owner alone: who is held out, whom the people who work the list must not know.
 APART = "not_for_agents"
+UNUSUAL = f"{APART}/unusual.csv"
 CURRENT, MANIFEST, EXPIRED, RECORD = "current", "manifest.json", "EXPIRED.txt", "published.jsonl"
 SEAL = ".published.seal"  # lines of the record and the sha256 of the last one; none beside that of an earlier version
 FORGOTTEN = "forgotten.json"  # of a night that lost people since: what its files are now, sealed

@@ -25,8 +25,10 @@ _DATA = re.compile(r'(<script type="application/json" id="night">)(.*?)(</script
 _BLOCK = re.compile(r'<details data-ids="([^"]*)"[^>]*>.*?</details>\n?', re.DOTALL)
 _RECORD = re.compile(r'(?:[^"\r\n]|"[^"]*")*(?:\r\n|\n|\r|$)')
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-DEBTORS, ACCOUNTS = ("debtor_id", "same_as"), ("account_id", "joined_accounts")  # columns by whose ids they hold
-SEVERAL, LIST = "joined_accounts", "worklist.csv"
+# Columns by whose ids they hold; of SEVERAL, separated by blanks.
+DEBTORS, ACCOUNTS = ("debtor_id", "same_as", "debtor_ids"), ("account_id", "joined_accounts", "account_ids")
+JOINED, LIST = "joined_accounts", "worklist.csv"
+SEVERAL = (JOINED, "debtor_ids", "account_ids")
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,12 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def of_whose(rows: pa.Table, whose: Whose) -> pa.BooleanArray:
-    """Which rows are theirs: a cell of a column of ids is one of them, or a word of joined_accounts is."""
+    """Which rows are theirs: a cell of a column of ids is one of them, or a word of SEVERAL is."""
     goes = pa.array([False] * rows.num_rows)
     for name in (*DEBTORS, *ACCOUNTS):
         if name in rows.column_names:
             ids = whose.of_column(name)
-            if name == SEVERAL:
+            if name in SEVERAL:
                 cells = rows.column(name).to_pylist()
                 own = pa.array([not ids.isdisjoint((cell or "").split()) for cell in cells], pa.bool_())
             else:

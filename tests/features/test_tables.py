@@ -55,10 +55,10 @@ def test_every_table_of_the_contract_is_declared_with_its_columns():
         "time_zone language known_at",
         "charges": "charge_id account_id issued_on due_on amount kind adjusts known_at",
         "balances": "account_id taken_on balance arrears days_past_due known_at",
-        "payments": "payment_id account_id charge_id occurred_at amount kind reverses method known_at",
+        "payments": "payment_id account_id charge_id occurred_at amount kind reverses method known_at instrument",
         "contacts": "contact_id account_id occurred_at channel direction outcome promise_amount promise_due_on cost "
         "agent person_id "
-        "endpoint_id known_at",
+        "endpoint_id known_at request",
         "statuses": "account_id status from_on until_on known_at detail charge_id",
         "offers": "offer_id account_id made_at kind amount instalments first_due_on discount valid_until outcome "
         "variant probability known_at",
@@ -93,6 +93,7 @@ def test_the_inner_form_gives_each_kind_its_type():
         "agent": "str",
         "person_id": "str",
         "endpoint_id": "str",
+        "request": "str",
         "known_at": "int64",
         "known_on": "int32",
         "occurred_minute": "int16",

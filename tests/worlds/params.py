@@ -39,7 +39,13 @@ def written_params(place: Path, folder: Path, **changes: object) -> Path:
     params["worklist"]["demonstration"] = None
     params["worklist"]["dialler_columns"] = {"agent": "user", "account_id": "ref"}
     params["worklist"]["agents"] = {"card_gb": {"ann": 5, "bob": 5}, "loan_eu": {"cem": 6, "dia": 6}}
-    for section in ("watch", "reminders", "receivables", "treatments"):  # they cost every night: a test of them says so
+    for section in (
+        "watch",
+        "reminders",
+        "receivables",
+        "treatments",
+        "unusual",
+    ):  # they cost every night: a test says so
         params[section] = None
     for section, values in changes.items():
         params[section] = {**(params.get(section) or {}), **values}

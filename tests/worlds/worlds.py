@@ -190,6 +190,7 @@ class World:
         kind="payment",
         reverses=None,
         method=None,
+        instrument=None,
         known_at=None,
     ) -> World:
         return self._add(
@@ -202,6 +203,7 @@ class World:
             kind=kind,
             reverses=reverses,
             method=method,
+            instrument=instrument,
             **self._occurred(occurred_at),
         )
 
@@ -229,6 +231,7 @@ class World:
         agent=None,
         person_id=None,
         endpoint_id=None,
+        request=None,
         known_at=None,
     ) -> World:
         _, _, minute = self.at(occurred_at)
@@ -247,6 +250,7 @@ class World:
             agent=agent,
             person_id=person_id,
             endpoint_id=endpoint_id,
+            request=request,
             **self._occurred(occurred_at),
         )
 

@@ -82,6 +82,13 @@ class PolicyRefused(UsageError):
         return cls(f"Treatment policy {str(path)!r} is no YAML in UTF-8{at}: {problem}. Mend it.")
 
     @classmethod
+    def stranger(cls, path: Path, party: str) -> PolicyRefused:
+        return cls(
+            f"Treatment policy {str(path)!r} gives accounts to {party!r}, which ingest.parties of the params does not "
+            "name: a placement there would be set aside (PARTY_UNKNOWN). Add it there, or take it out of routes."
+        )
+
+    @classmethod
     def faulty(cls, path: Path, faults: Iterable[tuple[int, str]]) -> PolicyRefused:
         told = " ".join(f"Line {line}: {fault}" for line, fault in sorted(set(faults)))
         return cls(f"Treatment policy {str(path)!r} is refused whole. {told}")
@@ -162,12 +169,16 @@ def policy_of(path: Path, law: Rules, places: Collection[str], day: dt.date) -> 
 
 def policy_in(params: Params, day: dt.date) -> Policy | None:
     """The policy that the params name, as the law of the places signed off lets it stand on a day; None where they name
-    none. Raises as `policy_of`.
+    none. Raises as `policy_of`, and PolicyRefused for a party whose placements the intake would set aside.
     """
     if params.treatments is None:
         return None
     places = sorted({*params.eligibility.signed_off, *signed_by(params)})
-    return policy_of(params.file(params.treatments.policy), law_of(params), places, day)
+    policy = policy_of(params.file(params.treatments.policy), law_of(params), places, day)
+    for party in policy.parties:
+        if params.ingest.parties and party.name not in params.ingest.parties:
+            raise PolicyRefused.stranger(policy.path, party.name)
+    return policy
 
 
 @dataclass(frozen=True)

@@ -295,6 +295,20 @@ class AgencySection(RouteSection):
             raise ValueError("delay_days must not be below notice_days: no money comes before the first contact")
         return self
 
+    @model_validator(mode="after")
+    def _has_its_price(self) -> AgencySection:
+        asked, brings = by_kind(self.commission), by_kind(self.recovery)
+        for kind in sorted(self.kinds or {*asked, *brings}):
+            from_days = [named.get(kind, named.get("", [])) for named in (asked, brings)]
+            if not from_days[1]:
+                continue
+            if not from_days[0] or from_days[0][0].from_days > from_days[1][0].from_days:
+                raise ValueError(
+                    f"commission must begin where recovery does, at {from_days[1][0].from_days} days, for "
+                    f"{kind or 'all other kinds'}: without its price nothing would be given there"
+                )
+        return self
+
 
 class LegalSection(RouteSection):
     route: Literal["legal"]

@@ -47,6 +47,7 @@ from tests.worlds.afterwards import opened
 from tests.worlds.commands import recoup
 from tests.worlds.deliveries import PARAMS, charge, taken
 from tests.worlds.params import written_params
+from tests.worlds.spreadsheets import kinds_of, opened_by_libreoffice
 from tests.worlds.traces import traces
 
 pytestmark = pytest.mark.slow
@@ -579,6 +580,26 @@ def test_the_workbook_s_offers_are_read_whole_on_a_screen_and_on_paper(treated_h
                 assert sheet.row_dimensions[line].height >= 15 * (len(terms.value) // 36)
                 told += 1
     assert told >= 5
+
+
+@pytest.mark.slow
+def test_libreoffice_reads_every_offer_as_the_list_tells_it(treated_house, tmp_path):
+    shutil.copy(treated_house / "out" / SECOND / "worklist.xlsx", tmp_path / "worklist.xlsx")
+    book, columns = opened_by_libreoffice(tmp_path / "worklist.xlsx"), words("en")["columns"]
+    assert kinds_of(book) <= {"s", "n", "d"}
+    texts, values = ("proposal", "proposal_terms", "alternative", "route"), ("proposal_value", "route_value")
+    read = {}
+    for sheet in book.worksheets:
+        head, *lines = sheet.iter_rows(values_only=True)
+        if columns["proposal"] in head:
+            cells = [{name: line[head.index(columns[name])] for name in ("account_id", *texts, *values)} for line in lines]
+            read |= {row["account_id"]: row for row in cells}
+    told = {row["account_id"]: row for row in rows(treated_house, SECOND, "worklist")}
+    assert read.keys() == told.keys()
+    for account, row in told.items():
+        assert [read[account][name] or "" for name in texts] == [row[name] for name in texts]
+        assert [read[account][name] for name in values] == [float(row[name]) if row[name] else None for name in values]
+    assert sum(row["proposal"] != "" for row in told.values()) >= 5
 
 
 # ---- what is remembered, made again, handed over, forgotten ----------------------------------------------------------

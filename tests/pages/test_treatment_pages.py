@@ -14,6 +14,7 @@ from pipeline.pages.publication import Night
 from pipeline.pages.treatment_pages import routes_page, specialist_page
 from pipeline.pages.without import Whose, without
 from tests.worlds.paper_nights import night
+from tests.worlds.programs import axe_core
 
 ROUTE = {"plans": 2, "settlements": 1, "let_off": 120.5, "asked_a_month": 80.0}
 TOLD = {
@@ -68,6 +69,34 @@ def test_both_pages_are_told_in_every_language(language):
     assert said["recorded_as"]["hardship"] in people
     assert words(language)["groups"]["excluded"] in people
     assert "{" not in re.sub(r"<style>.*?</style>", "", routes + people, flags=re.DOTALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("language", "theme", "width"), [("en", "light", 1200), ("fr", "dark", 390)])
+def test_both_pages_are_read_whole_on_a_screen_and_a_phone(browser, tmp_path, language, theme, width):
+    """Nothing is asked for, nothing hangs over the edge, the accessibility checker finds nothing serious, and each
+    figure of the sums has room."""
+    for name, page_of in (("routes", routes_page), ("specialist", specialist_page)):
+        (tmp_path / f"{name}.html").write_text(page_of(told(language)), encoding="utf-8")
+        asked, said = [], []
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, bypass_csp=True)
+        page = context.new_page()
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.on("console", lambda message, said=said: said.append(message.text))
+        page.goto((tmp_path / f"{name}.html").as_uri())
+        assert len(asked) == 1
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        cut = "[...document.querySelectorAll('td, th')].filter(cell => cell.scrollWidth > cell.clientWidth + 1).length"
+        assert page.evaluate(cut) == 0
+        if name == "routes":
+            cells = page.locator("section.full tbody tr").first.locator("th, td").all_inner_texts()
+            assert len(cells) == 10
+            assert all(cell.strip() for cell in cells)
+        page.evaluate(axe_core())
+        found = page.evaluate("axe.run()")["violations"]
+        assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
+        assert said == []
+        context.close()
 
 
 def test_every_text_is_text():

@@ -6,13 +6,15 @@ So for its form, sections.py, and for what the law forbids, bans.py.
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 
 from features.errors import InputMissing, UsageError
 from pipeline.law.rule_file import load_rules
+from pipeline.params import Treatments, load
 from pipeline.treatment.bans import forbidden, stopping
-from pipeline.treatment.policy import NOT_CHECKED, SHIPPED, policy_of
+from pipeline.treatment.policy import NOT_CHECKED, SHIPPED, policy_in, policy_of
 
 DAY = dt.date(2026, 10, 1)
 WORKED = ("GB-ENG", "GB-SCT", "FR", "DE", "ES", "IE", "US-MA", "US-NY/NYC", "US-TX", "US-CA", "JP")
@@ -113,6 +115,16 @@ def test_a_suit_brings_judged_times_paying_times_paid():
         ("party: court", "party: agency_a", r"party 'agency_a' stands a second time"),
         ("route: legal", "route: court", r"'agency', 'legal', 'sale'"),
         ("notice_days: 20", "notice_days: 200", r"delay_days must not be below notice_days"),
+        (
+            "- {from_days: 0, share: 0.16}\n",
+            "- {from_days: 1, share: 0.16}\n",
+            r"routes\.0: commission must begin where recovery does, at 0 days, for all other kinds",
+        ),
+        (
+            "- {from_days: 0, share: 0.16}\n",
+            "- {from_days: 0, share: 0.16}\n      - {kinds: [loan], from_days: 30, share: 0.2}\n",
+            r"routes\.0: commission must begin where recovery does, at 0 days, for loan",
+        ),
         ("judged: {low: 0.80", "judged: {low: 0.90", r"routes\.1\.suit\.0\.judged: must have low <= middle <= high"),
         ("[GB, FR, DE", "[GB, FRA, DE", r"routes\.1: 'FRA' is no place of the rule file"),
         (
@@ -138,6 +150,21 @@ def test_all_faults_of_all_sections_are_named_at_once_each_with_its_own_line(pol
     pieces = [f"Line {lines[0]}: annual_rate", f"Line {lines[1]}: plans.instalments.most", f"Line {lines[3]}: routes.0"]
     with pytest.raises(UsageError, match=".*".join(pieces)):
         policy(text)
+
+
+def test_whom_the_intake_does_not_know_gets_no_account(tmp_path):
+    (tmp_path / "treatments.yaml").write_text(TEXT, encoding="utf-8")
+    params = load(Path(__file__).parents[2] / "params.yaml")
+    params = params.model_copy(
+        update={
+            "treatments": Treatments(policy=str(tmp_path / "treatments.yaml")),
+            "ingest": params.ingest.model_copy(update={"parties": ("agency_a", "court", "a_former_agency")}),
+        }
+    )
+    with pytest.raises(UsageError, match=r"gives accounts to 'buyer', which ingest\.parties .*PARTY_UNKNOWN"):
+        policy_in(params, DAY)
+    known = params.ingest.model_copy(update={"parties": ("agency_a", "court", "buyer")})
+    assert policy_in(params.model_copy(update={"ingest": known}), DAY) is not None
 
 
 def test_a_key_that_stands_twice_is_refused_with_its_line(policy):

@@ -428,19 +428,28 @@ def _ends(
 def _wander(
     cohort: pd.DataFrame, known: np.ndarray, parts: np.ndarray, expected: np.ndarray, came: np.ndarray
 ) -> float:
-    """Standard deviation of a night's came ÷ expected in its part, beyond what its debtors' own chances explain."""
+    """Standard deviation of a night's came ÷ expected in its part, beyond what its debtors' own chances explain.
+
+    A night's deviation is held against its debtors' own from the same level: the sum of their squares is what chance
+    makes of it, and of a common shock as much as one of them is of the night (Σ of squared parts of the expectation).
+    So a night of one debtor says nothing, whatever he paid.
+    """
     night = cohort["as_of"].to_numpy()
-    beyond, weight = [], []
+    debtors, _ = pd.factorize(cohort["debtor_id"])
+    beyond, weight = 0.0, 0.0
     for part in np.unique(parts[known]):
         own = known & (parts == part)
-        level, _ = ratio_by_debtor(cohort["debtor_id"], own, expected, came)
+        level = came[own].sum() / expected[own].sum()
         for one in np.unique(night[own]):
             rows = own & (night == one)
-            ratio, error = ratio_by_debtor(cohort["debtor_id"], rows, expected, came)
-            if np.isfinite(error) and error < 1:
-                beyond.append((ratio - level) ** 2 - error**2)
-                weight.append(1 / (LEVEL_SD**2 + error**2))
-    return float(np.sqrt(max(np.average(beyond, weights=weight), 0.0))) if weight else 0.0
+            _, whose = np.unique(debtors[rows], return_inverse=True)
+            told = np.bincount(whose, weights=expected[rows]) / expected[rows].sum()
+            apart = np.bincount(whose, weights=came[rows]) / expected[rows].sum() - level * told
+            chance = (apart**2).sum()
+            trust = 1 / (LEVEL_SD**2 + chance)
+            beyond += trust * (apart.sum() ** 2 - chance)
+            weight += trust * (1 - (told**2).sum())
+    return float(np.sqrt(max(beyond / weight, 0.0))) if weight > 0 else 0.0
 
 
 def pace_of(matrix: pd.DataFrame, cohort: pd.DataFrame, parts: pd.Series) -> dict[str, np.ndarray]:

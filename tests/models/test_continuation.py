@@ -21,14 +21,16 @@ from models.continuation import (
     LEAST_PAYERS,
     PACE_COLUMNS,
     WORTH_COLUMNS,
+    YEAR_SD,
     ContinuationHead,
     Fitted,
     fit_continuation,
+    spread_of,
 )
 from models.experience import Experience, PartyRecord
 from models.folder import BELIEFS_FILE, CONTINUATION_FILES, digest
 from models.lesson import Teaching
-from models.liquidation import HORIZONS, LOOKS, Followed, vintages
+from models.liquidation import HORIZONS, LOOKS, WIDE, Followed, vintages
 from models.recovery import load_model
 from models.routes import Bands, Party, Recovered
 from models.split import debtor_folds
@@ -213,6 +215,22 @@ def test_nights_that_differ_widen_the_interval(told):
     matrix, cohort, came = world(shock=0.5)
     rough = fit_continuation(matrix, cohort, came, TEACHING).head.spreads[0]
     assert np.ptp(rough.parts[ALL], axis=1).min() > np.ptp(calm.parts[ALL], axis=1).max()
+
+
+@pytest.mark.parametrize("shock", [0.0, 0.1, 0.3])
+def test_the_interval_is_as_wide_as_nights_differ_beyond_their_debtors_chances(shock):
+    """500 debtors of 100 nights, each of whom pays three times what is expected or nothing, all of a night a bit more or
+    less. A book of one debtor a night, who paid twelve times as much, says nothing of the nights."""
+    draw = np.random.default_rng(11)
+    night, who = (each.ravel() for each in np.meshgrid(np.arange(100), np.arange(500), indexing="ij"))
+    paid = np.where(draw.random(night.size) < 1 / 3, 3.0, 0.0) * (1 + shock * draw.choice([-1.0, 1.0], 100))[night]
+    alone = pd.DataFrame({"debtor_id": ["X", "Y"], "as_of": [3, 4], "portfolio": "small"})
+    cohort = pd.DataFrame({"debtor_id": who.astype(str), "as_of": night, "portfolio": "book"})
+    whole = pd.concat([cohort, alone], ignore_index=True)
+    expected = np.ones(len(whole))
+    spread = spread_of(whole, whole["portfolio"], expected / 2, expected, np.append(paid, [12.0, 0.0]))
+    low, high = (end[0] for end in spread.ends(np.array([0.5]), pd.Series(["book"])))
+    assert (high - low) / 2 / WIDE == pytest.approx(np.hypot(shock, YEAR_SD), rel=0.15)
 
 
 def test_vintages_lie_within_what_was_foretold_and_one_that_fails_is_seen(told):

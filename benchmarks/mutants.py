@@ -207,6 +207,34 @@ MUTANTS = {
         "for draft in (place,):",
         "tests/promises/test_nights.py::test_r22_every_failure_ends_with_its_code_and_a_sentence_under_cron",
     ),
+    "asks_for_more_than_is_there": Mutant(
+        "asks at once for more than own payments support",
+        "pipeline/treatment/bounds.py",
+        "most = np.full(len(rows), np.nan) if own.months_of_support is None else own.months_of_support * support",
+        "most = np.full(len(rows), np.nan)",
+        "tests/treatment/test_proposals.py::test_no_proposal_lies_outside_policy_or_law",
+    ),
+    "offers_under_a_status": Mutant(
+        "offers plans and settlements to specialists' debtors",
+        "pipeline/treatment/proposals.py",
+        "lawful = ~specialist & ~barred & contact",
+        "lawful = ~barred & contact",
+        "tests/treatment/test_proposals.py::test_specialists_are_told_apart_and_are_offered_nothing",
+    ),
+    "contradicts_an_offer": Mutant(
+        "lets an agency call for one debt of a debtor who has an offer on another",
+        "pipeline/treatment/household.py",
+        "waits = (np.bincount(who, offered, many) > 0)[who] & ~offered",
+        "waits = np.zeros(len(rows), bool)",
+        "tests/treatment/test_household.py::test_the_other_account_waits_while_the_offer_gains_more_than_its_leaving",
+    ),
+    "loses_the_rest_of_a_plan": Mutant(
+        "makes the last instalment as large as the others",
+        "models/plans.py",
+        "return regular, owed - (count - 1) * regular, count",
+        "return regular, regular, count",
+        "tests/models/test_plans.py::test_instalments_always_add_up",
+    ),
 }
 
 

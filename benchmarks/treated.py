@@ -92,6 +92,10 @@ def policy_file(place: Path, world: treated.World, quoted: list[dict[str, float]
     }
     court |= {"party": treated.LAWYER, "places": ["GB-ENG"], "oldest_days": 2_000, "fixed_cost": {"EUR": 0}}
     court |= {"cost_share": round(world.court_cost, 6), "horizon_days": YEAR_DAYS}
+    # The beliefs shipped are of two years; the lawyer says that cash comes evenly from the seventh month to the last.
+    (suit,) = court["suit"]
+    within = (treated.YEAR - treated.COURT_BEGINS) / (treated.COURT_MONTHS - treated.COURT_BEGINS)
+    suit["paid"] = {end: round(share * within, 6) for end, share in suit["paid"].items()}
     buyer |= {"places": ["GB-ENG"], "after_days": 0, "oldest_days": None, "delay_days": 0, "fixed_cost": {"EUR": 0}}
     buyer |= {"party": BUYER, "price": quoted}
     raw["routes"] = [*({**agency, "party": name} for name in PARTIES), court, buyer]

@@ -33,6 +33,7 @@ TERMS = (3, 6, 12, 24)  # instalments of plans that are offered
 VALID_DAYS = 30  # of an offer
 YOUNGEST = 3  # months since default of an account that comes in
 PLACED_MONTHS, COURT_MONTHS = 6, 24  # an agency, a lawyer has an account for so long
+COURT_BEGINS = 6  # months before a suit brings any cash
 WORKED, ON_PLAN, AT_AGENCY, AT_LAW, DONE = range(5)
 CALL_COST = 300  # minor units a month, of an account worked in the house
 ANNUAL_RATE = 0.06
@@ -255,11 +256,11 @@ def arrivals(debtors: int, months: int, arriving: float, seed: int) -> np.ndarra
 def _of_court(draw: np.random.Generator, part: Book, month: int) -> np.ndarray:
     """Cash of a suit comes in one sum, from half a year after it began; every month of the time left as likely."""
     world, left = part.world, part.until - month
-    comes = draw.random(part.balance.size) < world.judged * world.pays_judged / (COURT_MONTHS - 6)
+    comes = draw.random(part.balance.size) < world.judged * world.pays_judged / (COURT_MONTHS - COURT_BEGINS)
     share = world.court_share * draw.uniform(0.6, 1.4, part.balance.size)
-    return np.where(comes & (left <= COURT_MONTHS - 6), np.minimum(part.balance, share * part.balance), 0).astype(
-        np.int64
-    )
+    return np.where(
+        comes & (left <= COURT_MONTHS - COURT_BEGINS), np.minimum(part.balance, share * part.balance), 0
+    ).astype(np.int64)
 
 
 def _settle(book, who, day, draw, explored, keep, numbered, pay) -> None:

@@ -219,8 +219,8 @@ def test_nights_that_differ_widen_the_interval(told):
 
 @pytest.mark.parametrize("shock", [0.0, 0.1, 0.3])
 def test_the_interval_is_as_wide_as_nights_differ_beyond_their_debtors_chances(shock):
-    """500 debtors of 100 nights, each of whom pays three times what is expected or nothing, all of a night a bit more or
-    less. A book of one debtor a night, who paid twelve times as much, says nothing of the nights."""
+    """500 debtors of 100 nights, each of whom pays three times what is expected or nothing, all of a night a bit more
+    or less. A book of one debtor a night, who paid twelve times as much, says nothing of the nights."""
     draw = np.random.default_rng(11)
     night, who = (each.ravel() for each in np.meshgrid(np.arange(100), np.arange(500), indexing="ij"))
     paid = np.where(draw.random(night.size) < 1 / 3, 3.0, 0.0) * (1 + shock * draw.choice([-1.0, 1.0], 100))[night]

@@ -592,7 +592,9 @@ def test_libreoffice_reads_every_offer_as_the_list_tells_it(treated_house, tmp_p
     for sheet in book.worksheets:
         head, *lines = sheet.iter_rows(values_only=True)
         if columns["proposal"] in head:
-            cells = [{name: line[head.index(columns[name])] for name in ("account_id", *texts, *values)} for line in lines]
+            cells = [
+                {name: line[head.index(columns[name])] for name in ("account_id", *texts, *values)} for line in lines
+            ]
             read |= {row["account_id"]: row for row in cells}
     told = {row["account_id"]: row for row in rows(treated_house, SECOND, "worklist")}
     assert read.keys() == told.keys()

@@ -5,9 +5,11 @@ It answers, and takes contacts in; it changes nothing else. Whoever asks must ho
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import datetime as dt
 import gc
+import hashlib
 import hmac
 import json
 import logging
@@ -20,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from features.errors import InputMissing, LockHeld, RecoupError, UsageError
 from features.tables import TABLES
 from pipeline.intake.ingest import ingest
-from pipeline.night.desk import Desk, said
-from pipeline.params import Params
+from pipeline.night.desk import Desk, said, stands_on
+from pipeline.params import Params, load
 from pipeline.store.files import private_folder
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ LOOPBACK = "127.0.0.1"
 LEAST_TOKEN = 16  # letters: a shorter one is guessed
 LONGEST_BODY = 1_000_000  # bytes of a question or of contacts
 MOST_ASKED = 1_000  # questions, or contacts, in one body
+FEW = 20  # questions of one body that are answered at once, where their answers are at hand
 LOOKED_EVERY = 5.0  # seconds after which a delivery of somebody else is noticed
 # Seconds for which a delivery may be unreadable, as it is while it comes in; then nothing is permitted.
 BEHIND_FOR = 60.0
@@ -62,17 +65,47 @@ class Behind(RecoupError):
 
     @classmethod
     def told(cls) -> Behind:
-        return cls("What was delivered last cannot be read: nothing is known to be permitted. See the service's log.")
+        return cls(
+            "What was delivered last, or the law as it stands now, cannot be read: nothing is known to be permitted. "
+            "See the service's log."
+        )
 
 
 class Counter:
-    """The desk that answers now: a newer one takes its place whole when something was delivered or a day has passed."""
+    """The desk that answers now: a newer one takes its place whole when something was delivered, a day has passed, or
+    the params or a file of the law say something else.
 
-    def __init__(self, store_path: Path, params: Params, now: dt.datetime) -> None:
-        self.store_path, self.params = store_path, params
+    params_file: where the params were read, to be read again when it changes; None where they are given for good.
+    """
+
+    def __init__(self, store_path: Path, params: Params, now: dt.datetime, params_file: Path | None = None) -> None:
+        self.store_path, self.params, self.params_file = store_path, params, params_file
         self._taking = threading.Lock()  # one delivery, or one reading of the store, at a time
         self._behind_from: float | None = None  # on the monotonic clock; None while the desk could be held current
+        self._law = self._law_now()
         self.desk = Desk(store_path, params, now).open()
+
+    def _law_now(self) -> tuple[tuple[Path, str | None], ...]:
+        """(file, sha256 or None where it cannot be read) of the params and of every file of the law."""
+        own = [self.params_file] if self.params_file is not None else []
+        return tuple((file, _sha256_of(file)) for file in (*own, *stands_on(self.params)))
+
+    def _opened_anew(self, now: dt.datetime) -> None:
+        """With the params and the law as they stand now; those files that change meanwhile are noticed by the next
+        look.
+        """
+        params = self.params if self.params_file is None else load(self.params_file)
+        if params.paths != self.params.paths:
+            log.warning("The params name other places. The service goes on with those of its start: start it again.")
+            params = params.model_copy(update={"paths": self.params.paths})
+        self.params, before = params, self.params
+        try:
+            law = self._law_now()
+            self.desk = Desk(self.store_path, params, now).open()
+        except BaseException:
+            self.params = before
+            raise
+        self._law = law
 
     def ask(self, question: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
         if self.is_behind():
@@ -82,6 +115,14 @@ class Counter:
         return {"account_id": account, "channel": channel, "at": at.isoformat(timespec="seconds")} | said(
             self.desk.ask(account, channel, at), at
         )
+
+    def is_at_hand(self, question: Mapping[str, Any], now: dt.datetime) -> bool:
+        """Whether the answer is a look at what is decided; else a debtor's day has to be decided first."""
+        try:
+            at = moment_of(question["at"]) if question.get("at") else now
+            return self.desk.is_at_hand(at) and question.get("channel") in self.params.eligibility.channels
+        except (RecoupError, TypeError, OverflowError):
+            return True  # refused in no time
 
     def take(self, rows: Sequence[Mapping[str, Any]], now: dt.datetime) -> dict[str, Any]:
         """Contacts by the ordinary rules of ingest; those accepted count from now on, and so does what others
@@ -102,7 +143,7 @@ class Counter:
                 if self.desk.lacks_only(report.number):
                     self.desk.tell(self.desk.known(rows))
                 else:
-                    self.desk = Desk(self.store_path, self.params, now).open()
+                    self._opened_anew(now)
             except BaseException:
                 self._behind_from = time.monotonic()
                 raise
@@ -111,12 +152,12 @@ class Counter:
         return {"delivery": report.ingest_id, "already": report.already, "rows": len(rows), **counts}
 
     def look(self, now: dt.datetime) -> bool:
-        """Whether a desk was opened anew: for a delivery that came in elsewhere, or for another day."""
+        """Whether a desk was opened anew: for a delivery that came in elsewhere, another day, or another law."""
         with self._taking:  # while contacts are taken in, the store is between two versions
             try:
-                is_newest = self.desk.is_current() and self.desk.day == now.date()
+                is_newest = self.desk.is_current() and self.desk.is_at_hand(now) and self._law == self._law_now()
                 if not is_newest:
-                    self.desk = Desk(self.store_path, self.params, now).open()
+                    self._opened_anew(now)
             except BaseException:
                 if self._behind_from is None:
                     self._behind_from = time.monotonic() + BEHIND_FOR
@@ -127,8 +168,15 @@ class Counter:
         return not is_newest
 
     def is_behind(self) -> bool:
-        """Whether what was delivered last could not be read, for longer than it takes to come in."""
+        """Whether what was delivered last, or the law, could not be read, for longer than it takes to come in."""
         return self._behind_from is not None and time.monotonic() >= self._behind_from
+
+
+def _sha256_of(file: Path) -> str | None:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def settled() -> None:
@@ -184,7 +232,7 @@ def application(counter: Counter, token: str) -> Starlette:
         routes=[Route(path, _guarded(endpoint), methods=[method]) for path, (endpoint, method) in paths.items()],
         exception_handlers={HTTPException: _refused},
     )
-    app.state.counter, app.state.token = counter, token
+    app.state.counter, app.state.token, app.state.turn = counter, token, asyncio.Lock()
     return app
 
 
@@ -219,17 +267,27 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
 
 
 async def _check(request: Request) -> JSONResponse:
+    from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse
 
-    body = await _body_of(request)
-    answers = [_answered(request.app.state.counter, question) for question in _listed(body)]
+    body, state = await _body_of(request), request.app.state
+    questions, now = _listed(body), _now()
+    if len(questions) <= FEW and all(state.counter.is_at_hand(question, now) for question in questions):
+        answers = _answered(state.counter, questions, now)
+    else:  # beside the loop, which goes on to answer the others; one such request at a time
+        async with state.turn:
+            answers = await run_in_threadpool(_answered, state.counter, questions, now)
     return JSONResponse(answers if isinstance(body, list) else answers[0])
 
 
-def _answered(counter: Counter, question: Mapping[str, Any]) -> dict[str, Any]:
+def _answered(counter: Counter, questions: Sequence[Mapping[str, Any]], now: dt.datetime) -> list[dict[str, Any]]:
+    return [_answer(counter, question, now) for question in questions]
+
+
+def _answer(counter: Counter, question: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
     """Whatever cannot be decided is not permitted, and says why."""
     try:
-        return counter.ask(question, _now())
+        return counter.ask(question, now)
     except RecoupError as error:
         named = {name: _plain(question.get(name, "")) for name in ("account_id", "channel")}
         return {**named, "answer": "unknown", "reason": str(error)}
@@ -275,19 +333,21 @@ def _keep_current(counter: Counter, stop: threading.Event) -> None:
     while not stop.wait(LOOKED_EVERY):
         try:
             if counter.look(_now()):
-                log.info("The store has moved on, or the day: %d accounts are decided anew.", counter.desk.accounts)
+                log.info(
+                    "The store has moved on, the day or the law: %d accounts are decided anew.", counter.desk.accounts
+                )
         except RecoupError as error:
-            log.warning("What was delivered since cannot be read yet: %s", error)
+            log.warning("What was delivered since, or the law, cannot be read yet: %s", error)
         except Exception as error:  # whatever it is, looking goes on: what others deliver must not be missed
-            log.warning("What was delivered since cannot be read yet: %s.", type(error).__name__)
+            log.warning("What was delivered since, or the law, cannot be read yet: %s.", type(error).__name__)
 
 
-def serve(store_path: Path, params: Params, token: str, host: str, port: int) -> None:
-    """Answer until a signal ends it."""
+def serve(store_path: Path, params: Params, token: str, host: str, port: int, params_file: Path | None = None) -> None:
+    """Answer until a signal ends it. params_file: as of Counter."""
     import uvicorn
 
     began = time.perf_counter()
-    counter = Counter(store_path, params, _now())
+    counter = Counter(store_path, params, _now(), params_file)
     log.info(
         "%d accounts are decided in %.1f s; asked at http://%s:%d/check.",
         counter.desk.accounts, time.perf_counter() - began, host, port,

@@ -196,7 +196,7 @@ def serve(params: Params, store: Path, checks: bool, token_file: Path, host: str
 
     if not checks:
         raise click.UsageError("Name what to serve: --check.")
-    answer(store, params, token_in(token_file), host, port)
+    answer(store, params, token_in(token_file), host, port, click.get_current_context().params["params_path"])
 
 
 @command(

@@ -22,7 +22,7 @@ from pipeline.law.outcome import DEFERRED, EXCLUDED, PERMITTED, STATES, of_accou
 from pipeline.law.question import Case, Question, Sight
 from pipeline.law.rules import Pause
 from pipeline.law.scenes import NOWHERE
-from pipeline.params import known_zones
+from pipeline.params import Params, known_zones
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,12 @@ def permitted(case: Case, as_of: int) -> np.ndarray:
 def clock_of(case: Case, row: int) -> str:
     """IANA zone in which an account's day is told: its own, else its book's."""
     zone, portfolio = (case.cohort[name].iloc[row] for name in ("time_zone", "portfolio"))
-    known = isinstance(zone, str) and zone in known_zones()
-    return zone if known else case.params.portfolio(str(portfolio)).time_zone
+    return zone_of(zone, str(portfolio), case.params)
+
+
+def zone_of(zone: object, portfolio: str, params: Params) -> str:
+    """An account's own IANA zone where it is one, else its book's."""
+    return zone if isinstance(zone, str) and zone in known_zones() else params.portfolio(portfolio).time_zone
 
 
 def check(case: Case, account_id: str, channel: str, at: int) -> Check:

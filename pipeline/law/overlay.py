@@ -15,7 +15,7 @@ from features.errors import UsageError
 from pipeline.law.binding import GIVING_WAY
 from pipeline.law.holidays import HolidayList
 from pipeline.law.loosening import loosened
-from pipeline.law.rule_file import Lines, Reading, RulesRefused, bytes_of, load_rules
+from pipeline.law.rule_file import RULES_FILE, Lines, Reading, RulesRefused, bytes_of, load_rules
 from pipeline.law.rules import Place, Rule, Rules, nearest, parent
 from pipeline.params import Params
 
@@ -31,6 +31,13 @@ def law_of(params: Params) -> Rules:
     """
     files = tuple((name, bytes_of(params.file(name))) for name in params.eligibility.rules)
     return _laid(load_rules(), files, frozenset(params.portfolios)) if files else load_rules()
+
+
+def law_files(params: Params) -> tuple[Path, ...]:
+    """Every file that decisions of the law are read from: the rule file, the overlays, the signatures, the policy."""
+    named = [*params.eligibility.rules, params.eligibility.sign_offs]
+    named += [params.treatments.policy] if params.treatments is not None else []
+    return RULES_FILE, *(params.file(name) for name in named if name is not None)
 
 
 @lru_cache(maxsize=8)

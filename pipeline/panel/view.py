@@ -66,7 +66,6 @@ def view(
     watch: the accounts of the params' watch cohort, with the features of theirs.
     features: False leaves the matrix without a column, for who asks the law alone.
     """
-    terms = terms_of(store, params, versions)
     catalogue = WATCH if watch else with_treatments(CATALOGUE, versions)
     tables = InnerTables(store.tables(shard, versions=versions)) if whole else read(store, shard, catalogue, versions)
     if debtors is not None:
@@ -74,6 +73,25 @@ def view(
         tables = InnerTables(
             {name: frame[frame["account_no"].isin(owned)].reset_index(drop=True) for name, frame in tables.items()}
         )
+    return view_of(tables, store, nights, params, versions, keep=keep, watch=watch, features=features)
+
+
+def view_of(
+    tables: InnerTables,
+    store: Store,
+    nights: Sequence[int],
+    params: Params,
+    versions: Mapping[str, int],
+    *,
+    keep: float = 1.0,
+    watch: bool = False,
+    features: bool = True,
+) -> View:
+    """The view of tables that were read of a store at these versions, those of whole debtors. The rest is as of
+    `view`.
+    """
+    terms = terms_of(store, params, versions)
+    catalogue = WATCH if watch else with_treatments(CATALOGUE, versions)
     ledger = history(tables, terms)
     if watch:
         cohort = watched(tables, ledger, nights, terms, params.watch_terms())

@@ -13,14 +13,22 @@ import http.client
 import io
 import json
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
+import yaml
 
 from features.days import day_number
 from features.errors import InputMissing, UsageError
@@ -28,18 +36,22 @@ from pipeline.intake.ingest import ingest
 from pipeline.intake.refusals import DeliveryRefused
 from pipeline.law.eligibility import check
 from pipeline.law.question import CannotDecide
+from pipeline.law.rule_file import RulesRefused
 from pipeline.night.desk import BatchFaulty, Desk, check_contact, check_file, microseconds, said
 from pipeline.night.feeds import case_of
 from pipeline.panel.view import view
+from pipeline.params import load
 from pipeline.serving import Asked, Behind, Counter, _keep_current, application, settled, token_in
 from pipeline.store.refusals import NotStored
 from pipeline.store.store import Store
 from tests.worlds.afterwards import NIGHT, House
+from tests.worlds.params import written_params
 
 CHANNELS = ("call", "sms", "email", "letter")
 TOKEN = "a token of the desk, for tests"
 LAST = "9999-12-31T23:30:00+00:00"
 MORNING = dt.datetime(2026, 10, 1, 6, 0, tzinfo=dt.UTC)
+UTC_MIDNIGHT = dt.datetime(2026, 10, 2, 0, 0, tzinfo=dt.UTC)  # in America it is the evening of the 1st
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +72,15 @@ def own(house, tmp_path) -> House:
 
 def by_itself(house: House, account_id: str, channel: str, at: dt.datetime):
     """The check of one account on a view of its debtor, with every feature."""
-    store, night = Store(house.store), day_number(at.date())
+    store = Store(house.store)
     versions, shard = store.versions(), store.shard_of_account(account_id)
     accounts = store.tables(shard, ["accounts"])["accounts"]
-    debtors = accounts["debtor_id"][accounts["account_id"] == account_id].unique()
+    own = accounts[accounts["account_id"] == account_id]
+    zone = own["time_zone"].iloc[-1]
+    local = at.astimezone(
+        ZoneInfo(zone if isinstance(zone, str) else house.params.portfolio(own["portfolio"].iloc[-1]).time_zone)
+    )
+    night, debtors = day_number(local.date()), own["debtor_id"].unique()
     seen = view(store, shard, [night], house.params, versions, debtors=debtors)
     return check(case_of(seen, store, versions, night, house.params), account_id, channel, microseconds(at))
 
@@ -97,6 +114,36 @@ def test_a_moment_before_the_desk_was_opened_or_of_another_day_is_answered_too(h
     account = house.worklist()["account_id"].iloc[0]
     for at in (MORNING - dt.timedelta(hours=2), MORNING + dt.timedelta(days=1, hours=9)):
         assert desk.ask(account, "call", at) == by_itself(house, account, "call", at)
+
+
+def test_an_instant_is_answered_by_the_debtors_day_however_it_is_written(house, desk):
+    """In the evening of America UTC has the next date: neither who asks by it, nor a desk that stands on it, may take
+    today's list for late.
+    """
+    listed, asked = house.worklist(), set()
+    at = UTC_MIDNIGHT + dt.timedelta(minutes=5)
+    new_desk = Desk(house.store, house.params, UTC_MIDNIGHT)
+    for row in listed[listed["time_zone"].str.startswith("America/")].itertuples():
+        found = desk.ask(row.account_id, row.channel, at)
+        for moment in (at, at.astimezone(ZoneInfo(row.time_zone)), at.astimezone(ZoneInfo("Asia/Tokyo"))):
+            assert desk.ask(row.account_id, row.channel, moment) == found
+            assert new_desk.ask(row.account_id, row.channel, moment) == found
+        assert by_itself(house, row.account_id, row.channel, at) == found
+        asked.add(found.group)
+    assert "permitted" in asked
+    told = {check_contact(house.store, row.account_id, row.channel, at.astimezone(zone), house.params).split()[0]
+            for zone in (dt.UTC, ZoneInfo("America/New_York"))}  # fmt: skip
+    assert told == {found.group}
+
+
+def test_a_question_about_another_date_opens_nothing_and_keeps_nothing(house, desk, monkeypatch):
+    account, at = house.worklist()["account_id"].iloc[0], MORNING + dt.timedelta(days=9, hours=9)
+    found = by_itself(house, account, "call", at)
+    before = [sorted(shelf.cases) for shelf in desk.shelves()]
+    monkeypatch.setattr("pipeline.night.desk.Store", None)
+    monkeypatch.setattr(Store, "tables", None)
+    assert desk.ask(account, "call", at) == found
+    assert [sorted(shelf.cases) for shelf in desk.shelves()] == before
 
 
 def test_what_cannot_be_asked_is_refused(desk, house):
@@ -158,19 +205,19 @@ def test_no_question_walks_the_contact_log_or_the_rubbish_of_the_desk_again(hous
     shelf = next(shelf for shelf in desk.shelves() if shelf.standing)
     log = shelf.decided(day_number(NIGHT)).decision.record.counter
     assert log.last_at(("call",)) is log.last_at(("call",))
-    assert shelf.in_order == {"", *shelf.case.tables}
+    assert shelf.in_order == set(shelf.tables)
     settled()
     assert gc.get_freeze_count() > 0
     gc.unfreeze()
 
 
 def test_what_the_law_reads_of_a_debtor_is_the_same_where_a_table_is_in_no_order(house, desk):
-    shelf = desk.shelves()[0]
-    debtor = shelf.debtor(0)
-    tables = {name: frame.iloc[::-1].reset_index(drop=True) for name, frame in shelf.case.tables.items()}
-    turned = replace(shelf, case=replace(shelf.case, tables=tables))
+    shelf, day = desk.shelves()[0], day_number(NIGHT)
+    debtor = str(shelf.cases[day].cohort["debtor_id"].iloc[0])
+    tables = {name: frame.iloc[::-1].reset_index(drop=True) for name, frame in shelf.tables.items()}
+    turned = replace(shelf, cases={day: replace(shelf.cases[day], tables=tables)})
     assert "contacts" not in turned.in_order
-    found, other = shelf.small(debtor), turned.small(debtor)
+    found, other = shelf.small(day, debtor), turned.small(day, debtor)
     pd.testing.assert_frame_equal(found.cohort, other.cohort)
     for name, frame in found.tables.items():
         back = other.tables[name].iloc[::-1].reset_index(drop=True)
@@ -195,17 +242,21 @@ def test_what_others_deliver_is_noticed(own):
     assert counter.desk.ask(account, "call", at + dt.timedelta(hours=1)).contacts_left < before
 
 
-def test_what_others_delivered_just_before_contacts_came_in_counts_too(own, tmp_path):
-    """A desk that knew its own contacts alone would go on to permit whom a status forbids."""
-    counter = Counter(own.store, own.params, MORNING)
-    account, at = callable_at(own, counter.desk)
+def delivered_death(house: House, account: str, beside: Path) -> None:
+    """Somebody else delivers that the debtor is dead, known since an hour before MORNING."""
     deceased = {"account_id": account, "status": "deceased", "from_on": "2026-10-01"}
-    beside = tmp_path / "beside"
     beside.mkdir()
     told = pd.DataFrame([deceased | {"known_at": MORNING - dt.timedelta(hours=1)}])
     told.to_csv(beside / "statuses.csv", index=False)
     (beside / "statuses.control.json").write_text(json.dumps({"rows": 1, "partial": True}))
-    ingest(beside, own.store, own.params, by_hand=True)
+    ingest(beside, house.store, house.params, by_hand=True)
+
+
+def test_what_others_delivered_just_before_contacts_came_in_counts_too(own, tmp_path):
+    """A desk that knew its own contacts alone would go on to permit whom a status forbids."""
+    counter = Counter(own.store, own.params, MORNING)
+    account, at = callable_at(own, counter.desk)
+    delivered_death(own, account, tmp_path / "beside")
     assert counter.desk.ask(account, "call", at).permitted
     counter.take([called(scorable(own)[-1], at, "NEW-1")], MORNING)
     assert counter.desk.ask(account, "call", at).group == "excluded"
@@ -228,7 +279,7 @@ def test_what_cannot_be_read_again_permits_nothing_until_it_is(own, monkeypatch)
     account, at = callable_at(own, counter.desk)
     question = {"account_id": account, "channel": "call", "at": at.isoformat()}
     with monkeypatch.context() as patch:
-        patch.setattr(Desk, "_case", lambda *_: (_ for _ in ()).throw(OSError("no room")))
+        patch.setattr(Desk, "_cases", lambda *_: (_ for _ in ()).throw(OSError("no room")))
         with pytest.raises(OSError, match="no room"):
             counter.take([called(account, at - dt.timedelta(minutes=1), "NEW-1")], MORNING)
         assert not counter.desk.is_current()
@@ -260,7 +311,114 @@ def test_looking_goes_on_whatever_fails_and_after_a_minute_nothing_is_permitted(
     assert counter.is_behind()
 
 
+# ---- the law that changes -------------------------------------------------------------------------------------------
+
+
+def ruled(house: House, most: int, **changes: object) -> Path:
+    """The house's params with an overlay beside them: so many calls within 7 days."""
+    overlay = house.folder / "own-rules.yaml"
+    rule = {
+        "id": "client.calls", "kind": "cap", "binds": ["consumer"], "channels": ["call"], "counts": "attempts",
+        "roles": ["creditor", "third_party_collector", "debt_buyer"], "max": most, "window": {"days": 7},
+        "per": "debtor", "citation": "agreement with the client, section 4", "force": "licence_rule",
+        "evidence": "primary", "verified": True,
+    }  # fmt: skip
+    overlay.write_text(yaml.safe_dump({"schema_version": 1, "everywhere": [rule]}), encoding="utf-8")
+    return written_params(house.folder / "ruled.yaml", house.folder, eligibility={"rules": [str(overlay)], **changes})
+
+
+def test_a_law_file_that_changes_is_answered_by_and_one_that_is_faulty_permits_nothing(own, monkeypatch, caplog):
+    place = ruled(own, 9)
+    counter = Counter(own.store, load(place), MORNING, place)
+    account, at = callable_at(own, counter.desk)
+    question = {"account_id": account, "channel": "call", "at": at.isoformat()}
+    left = counter.ask(question, MORNING)["contacts_left"]
+    counter.take([called(account, at - dt.timedelta(hours=5), "NEW-1")], MORNING)
+    assert not counter.look(MORNING)
+    ruled(own, 1)
+    assert counter.look(MORNING)
+    assert (left > 0, counter.ask(question, MORNING)["rule"]) == (True, "client.calls")
+    assert not counter.look(MORNING)
+
+    (own.folder / "own-rules.yaml").write_text("everywhere: [", encoding="utf-8")
+    with pytest.raises(RulesRefused, match="own-rules"):
+        counter.look(MORNING)
+    monkeypatch.setattr("pipeline.serving.time.monotonic", lambda: time.perf_counter() + 1e9)
+    with pytest.raises(Behind, match="or the law as it stands now, cannot be read"):
+        counter.ask(question, MORNING)
+
+
+def test_params_that_change_are_read_again_but_for_the_places(own, caplog):
+    place = ruled(own, 9)
+    counter = Counter(own.store, load(place), MORNING, place)
+    account, at = callable_at(own, counter.desk)
+    question = {"account_id": account, "channel": "call", "at": at.isoformat()}
+    assert counter.ask(question, MORNING)["answer"] == "permitted"
+    signed = load(place).eligibility.signed_off
+    ruled(own, 9, signed_off=[])
+    told = yaml.safe_load(place.read_text(encoding="utf-8"))
+    place.write_text(yaml.safe_dump(told | {"paths": told["paths"] | {"store": "elsewhere"}}), encoding="utf-8")
+    assert counter.look(MORNING)
+    assert "start it again" in caplog.text
+    assert counter.ask(question, MORNING)["answer"] == "excluded"
+    assert signed
+    assert not counter.look(MORNING)
+
+
 # ---- over HTTP ------------------------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def request(port: int, method: str, path: str, body: object = None, token: str = TOKEN) -> tuple[int, object]:
+    """(status, body) of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    connection.request(method, path, text, {"Authorization": f"Bearer {token}"})
+    answer = connection.getresponse()
+    found = answer.status, json.loads(answer.read() or b"null")
+    connection.close()
+    return found
+
+
+def test_the_command_answers_by_what_is_delivered_and_ruled_while_it_runs(own, tmp_path):
+    """`recoup serve --check` as it is started, in a process of its own."""
+    account, place, port = scorable(own)[0], ruled(own, 9), free_port()
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "token").chmod(0o600)
+    given = ["serve", "--check", "--params", place, "--token-file", tmp_path / "token", "--port", str(port)]
+    log, question = (tmp_path / "log").open("w+"), {"account_id": account, "channel": "call"}
+
+    def until(told: Callable[[], bool]) -> None:
+        last = time.monotonic() + 300
+        while not told():
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < last
+            time.sleep(0.1)
+
+    def listens() -> bool:
+        with socket.socket() as asked:
+            return asked.connect_ex(("127.0.0.1", port)) == 0
+
+    def said_now() -> str:
+        return str(request(port, "POST", "/check", question)[1]["answer"])
+
+    with log, subprocess.Popen([sys.executable, "-m", "pipeline.cli", *given], stderr=log) as server:
+        try:
+            until(listens)
+            assert said_now() == "deferred"  # of feeds that ended long ago
+            delivered_death(own, account, tmp_path / "beside")
+            until(lambda: said_now() == "excluded")
+            place.write_text("paths: [", encoding="utf-8")
+            until(lambda: "cannot be read yet" in (tmp_path / "log").read_text())
+        finally:
+            server.send_signal(signal.SIGTERM)
+    assert account not in (tmp_path / "log").read_text()
+    assert server.returncode in (143, -signal.SIGTERM)
 
 
 @pytest.fixture
@@ -268,9 +426,7 @@ def asking(own) -> Iterator[Callable[..., tuple[int, object]]]:
     """A request to a running server: (status, body)."""
     import uvicorn
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     app = application(Counter(own.store, own.params, dt.datetime.now(dt.UTC)), TOKEN)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
     running = threading.Thread(target=server.run)
@@ -278,16 +434,7 @@ def asking(own) -> Iterator[Callable[..., tuple[int, object]]]:
     while not server.started:
         time.sleep(0.02)
 
-    def asked(method: str, path: str, body: object = None, token: str = TOKEN) -> tuple[int, object]:
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        text = body if isinstance(body, bytes) else json.dumps(body).encode()
-        connection.request(method, path, text, {"Authorization": f"Bearer {token}"})
-        answer = connection.getresponse()
-        found = answer.status, json.loads(answer.read() or b"null")
-        connection.close()
-        return found
-
-    yield asked
+    yield partial(request, port)
     server.should_exit = True
     running.join()
 
@@ -301,6 +448,31 @@ def test_a_dialler_asks_with_the_token_and_is_told_the_same(asking, own):
     status, several = asking("POST", "/check", [question, {"account_id": "nobody", "channel": "call"}])
     assert (status, several[0], several[1]["answer"]) == (200, told, "unknown")
     assert asking("GET", "/health")[0] == 200
+
+
+def test_while_one_question_takes_long_others_are_answered(asking, own, monkeypatch):
+    """What is not at hand is decided beside the loop: another day, another channel, or many at once."""
+    account, now = own.worklist()["account_id"].iloc[0], dt.datetime.now(dt.UTC)
+    held, begun, honest = threading.Event(), threading.Event(), Desk.ask
+
+    def slow(desk: Desk, account_id: str, channel: str, at: dt.datetime):
+        if at < now - dt.timedelta(days=2) or channel == "letter":
+            begun.set()
+            held.wait()
+        return honest(desk, account_id, channel, at)
+
+    monkeypatch.setattr(Desk, "ask", slow)
+    question = {"account_id": account, "channel": "call"}
+    for long in (question | {"at": MORNING.isoformat()}, question | {"channel": "letter"}):
+        held.clear()
+        begun.clear()
+        with ThreadPoolExecutor(1) as beside:
+            waiting = beside.submit(asking, "POST", "/check", long)
+            begun.wait()
+            assert asking("POST", "/check", question)[0] == 200
+            assert not waiting.done()
+            held.set()
+            assert waiting.result()[0] == 200
 
 
 def test_nobody_without_the_token_is_answered(asking, own):

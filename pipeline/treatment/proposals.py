@@ -32,6 +32,7 @@ from pipeline.treatment.offers import (
     no_plans,
 )
 from pipeline.treatment.policy import Policy
+from pipeline.treatment.sections import Notes
 from pipeline.treatment.standing import DUE_DAY, NOT_HERE, Repeated, nothing_stands, plans_as_made, settlements_as_made
 
 PLAN, SETTLEMENT, NOTHING = "plan", "settlement", ""
@@ -89,6 +90,7 @@ class Proposals:
                  that could have been
     specialist   bool: for a person who decides
     repeated     bool: the proposal is an offer made before, which still may be taken
+    notes        what the policy says whoever grants a settlement must know; None where it has none
     """
 
     offers: pd.DataFrame
@@ -98,6 +100,7 @@ class Proposals:
     routes: Routes
     specialist: pd.Series
     repeated: pd.Series
+    notes: Notes | None = None
 
 
 def propose(
@@ -191,6 +194,7 @@ def propose(
         routes=_drawn_parties(asked, found, policy, seed),
         specialist=pd.Series(specialist, index=rows.index),
         repeated=pd.Series(repeated, index=rows.index),
+        notes=None if policy.settling is None else policy.settling.notes,
     )
 
 

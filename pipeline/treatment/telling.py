@@ -15,7 +15,7 @@ from models.routes import AGENCY, INTERNAL, REST, Bands, Party
 from pipeline.law.rules import Rules
 from pipeline.treatment.bans import ANY_PLACE, forbidden
 from pipeline.treatment.policy import NOT_CHECKED, Policy
-from pipeline.treatment.proposals import NOTHING, Proposals
+from pipeline.treatment.proposals import NOTHING, SETTLEMENT, Proposals
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ def told(rows: pd.DataFrame, found: Proposals, place: int, saying: Saying) -> li
             drawn = f"{offer['probability']:.2f}"
             lines.append("  " + saying.words["lot"].format(variant=offer["variant"], probability=drawn))
         lines += [*_plans(found, place, account), *_settlement(found, place, account)]
+        if offer["proposal"] == SETTLEMENT and found.notes is not None:
+            lines.append("    " + saying.words["settlement_notes"].format(**found.notes.model_dump()))
     names = sorted(found.routes.terms, key=lambda name: name != (chosen["route"], chosen["party"]))
     lines += [_route(found.routes.terms[name].iloc[place], name, account) for name in names]
     first = len(lines) - len(names)

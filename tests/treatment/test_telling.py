@@ -63,6 +63,15 @@ def test_every_line_adds_up(night):
     assert min(seen.values()) > 5, seen
 
 
+def test_who_grants_a_settlement_is_told_what_the_policy_notes_of_tax_and_write_off(night):
+    rows, found = night
+    assert found.notes is not None
+    note = f"Before it is granted: {found.notes.tax} {found.notes.write_off}"
+    noted = [note in "".join(told(rows, found, place, plain_saying())) for place in range(len(rows))]
+    assert noted == (found.offers["proposal"] == "settlement").tolist()
+    assert 0 < sum(noted) < len(rows)
+
+
 def test_the_chosen_route_is_told_first_and_all_are_told(night):
     rows, found = night
     for place in range(40):

@@ -1,6 +1,6 @@
 """Why debts go bad, held against what is known: python -m benchmarks.insight --worlds FIRST LAST [--planted]
-[--debtors N] on made-up books of sales; python -m benchmarks.insight --real PATH [--work DIR] [--only NAME ...] on
-published sets.
+[--tell] [--debtors N] on made-up books of sales; python -m benchmarks.insight --real PATH [--work DIR]
+[--only NAME ...] on published sets.
 
 Of books without causes every sentence is a false one; of books with planted causes it is counted how often each is
 found, how often its true size lies in the interval, and what is said besides. Each book goes the whole way, from a
@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", type=int, nargs=2, metavar=("FIRST", "LAST"), help="seeds from FIRST up to LAST")
     parser.add_argument("--planted", action="store_true")
+    parser.add_argument("--tell", action="store_true", help="each sentence beside its true size")
     parser.add_argument("--debtors", type=int, default=3000)
     parser.add_argument("--real", type=Path, help="folder that holds the published sets, one folder each")
     parser.add_argument("--work", type=Path, default=Path("work/insight"))
@@ -57,16 +58,17 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     logging.getLogger("recoup").setLevel(logging.WARNING)
     if chosen.worlds:
-        print(of_worlds(range(*chosen.worlds), chosen.debtors, chosen.planted))
+        print(of_worlds(range(*chosen.worlds), chosen.debtors, chosen.planted, chosen.tell))
     if chosen.real:
         for adapter in SETS:
             if adapter.NAME in chosen.only:
                 print(of_set(adapter, chosen.real, chosen.work), flush=True)
 
 
-def of_worlds(seeds: range, debtors: int, planted: bool) -> str:
-    """Counts over made-up books, in words."""
+def of_worlds(seeds: range, debtors: int, planted: bool, each_said: bool = False) -> str:
+    """Counts over made-up books, in words; each_said: before them each sentence, with what is true."""
     count: Counter[str] = Counter()
+    sentences = []
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             found, of, chances, params = _world(Path(folder), seed, debtors, caused.PLANTED if planted else caused.NONE)
@@ -78,6 +80,10 @@ def of_worlds(seeds: range, debtors: int, planted: bool) -> str:
             name = CAUSES.get((each.outcome, *sorted({condition.column for condition in each.segment})))
             name = name if is_planted else None
             count["sentences"] += 1
+            sentences.append(
+                f"{seed}  {each.outcome}, {segment_said(each.segment, params)}: {each.ratio.value:.1f} "
+                f"[{each.ratio.low:.1f}, {each.ratio.high:.1f}]; true {true:.2f}{'' if is_planted else ', of nothing'}"
+            )
             count["inside"] += bool(each.ratio.low <= true <= each.ratio.high)
             count[f"found {name}"] += name is not None
             strangers += not is_planted
@@ -91,7 +97,7 @@ def of_worlds(seeds: range, debtors: int, planted: bool) -> str:
     told.append(f"  sentences on what stands for a protected group {count['muted']}")
     if planted:
         told += [f"  found: {name}: {count[f'found {name}']}" for name in CAUSES.values()]
-    return "\n".join(told)
+    return "\n".join([*(sentences if each_said else ()), *told])
 
 
 def _world(folder: Path, seed: int, debtors: int, kind: caused.Causes) -> tuple[Causes, Openings, pd.DataFrame, Params]:

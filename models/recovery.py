@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
@@ -309,7 +310,15 @@ AnyModel = RecoveryModel | AgeBandTable
 def load_model(folder: Path, sha256: str) -> AnyModel:
     """The model of a folder, once the folder's sha256 is the given one. ModelRefused otherwise,
     before anything is parsed; and where its text does harm in the process that tries it first.
+
+    The folder is read and held against the sha256 every time, and parsed once by a process.
     """
+    read_folder(folder, sha256)
+    return _parsed(folder, sha256)
+
+
+@lru_cache(maxsize=2)
+def _parsed(folder: Path, sha256: str) -> AnyModel:
     files = read_folder(folder, sha256)
     if json.loads(files[CARD_FILE])["kind"] == AGE_BAND_TABLE:
         return AgeBandTable.from_files(files)

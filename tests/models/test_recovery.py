@@ -308,6 +308,15 @@ def test_a_changed_byte_is_refused_before_parsing(folder, name):
         load_model(place, sha256)
 
 
+def test_a_folder_is_parsed_once_and_held_against_its_sha256_every_time(folder):
+    place, sha256 = folder
+    first = load_model(place, sha256)
+    assert load_model(place, sha256) is first
+    (place / "card.json").write_bytes((place / "card.json").read_bytes() + b" ")
+    with pytest.raises(ModelRefused, match="approved was"):
+        load_model(place, sha256)
+
+
 def test_a_folder_with_a_file_too_many_or_too_few_is_refused(folder):
     place, sha256 = folder
     (place / "defaulted.txt").rename(place.parent / "away")

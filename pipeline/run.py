@@ -15,6 +15,7 @@ from features.days import day_number
 from features.errors import CannotWrite, LockHeld, RecoupError
 from pipeline.intake.ingest import ingest
 from pipeline.keeping.retention import retire
+from pipeline.night.alarm import Stopped
 from pipeline.night.night import Published, publish_night
 from pipeline.night.pins import LAST_STAGE, Stamps
 from pipeline.night.stages import Stages
@@ -47,7 +48,7 @@ def whole_night(
     """
     stages = Stages()
     check_folder(out)
-    with _old_list_marked(out, store_path, as_of, params):
+    with _drawn_if_stopped(out), _old_list_marked(out, store_path, as_of, params):
         with stages.stage("ingest"):
             report = ingest(source, store_path, params, accept_volume=accept_volume, accept_gap=accept_gap)
         log.info(report.text(), extra={"fields": {"stage": "ingest", **report.fields()}})
@@ -59,7 +60,7 @@ def whole_night(
 def night_from_store(store_path: Path, as_of: dt.date, out: Path, params: Params) -> Published:
     """Judge and publish from the store as it is; after a failure as in `whole_night`."""
     check_folder(out)
-    with _old_list_marked(out, store_path, as_of, params):
+    with _drawn_if_stopped(out), _old_list_marked(out, store_path, as_of, params):
         return publish_night(store_path, as_of, out, params, judge=judge)
 
 
@@ -78,6 +79,17 @@ def end_of_night(store_path: Path, as_of: dt.date, out: Path, params: Params) ->
     if published is not None and not retired.busy:
         with only_run(out):
             stamps.mark({LAST_STAGE: (published["outputs"], {"sha256": hashlib.sha256(told.encode()).hexdigest()})})
+
+
+@contextmanager
+def _drawn_if_stopped(out: Path) -> Iterator[None]:
+    """A night that the monitor keeps from being published stands on the monitor's page all the same."""
+    try:
+        yield
+    except Stopped:
+        with suppress(CannotWrite, LockHeld), only_run(out):
+            write_page(out)
+        raise
 
 
 @contextmanager

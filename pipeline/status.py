@@ -19,7 +19,7 @@ from features.tables import FEEDS
 from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_by
 from pipeline.law.upcoming import ahead
-from pipeline.night.alarm import OK, STOP, UNKNOWN, WARN, Stopped, kept_back, stops_of
+from pipeline.night.alarm import OK, STOP, UNKNOWN, WARN, Stopped, kept_back, stopped_nights, stops_of
 from pipeline.night.pins import Stamps
 from pipeline.pages.record import EXPIRED, PUBLISHED, lines, newest, nights, put_back, read_manifest
 from pipeline.params import Params
@@ -66,6 +66,7 @@ def status(store_path: Path, out: Path, params: Params, now: dt.datetime) -> Sta
     verdict = None if last is None else verdict_of(out, dt.date.fromisoformat(last))
     expired = (out / EXPIRED).exists()
     figures: dict[str, Any] = {"list": last, "expired": expired, "verdict": verdict, "nights": len(nights(out))}
+    figures["kept_back"] = kept_back(out)
     try:
         store = Store(store_path)
         feeds = _feeds(store)
@@ -107,6 +108,13 @@ def _of_the_list(out: Path, today: dt.date) -> list[Point]:
     if (out / EXPIRED).exists():
         stands = BAD
         said.append(f"It is marked as expired: {_notice(out)}")
+    stopped = max(kept_back(out), default="")
+    if stopped >= last:
+        stands = BAD
+        said.append(
+            f"The monitor stopped the run for {stopped} since, so that its list is not published: the one that stands "
+            "is of an earlier run. `recoup monitor` says why."
+        )
     waiting = sum(1 for _ in out.glob(".shards-*/[0-9]*/seal.json"))
     if waiting and not is_held(out):
         said.append(f"{waiting} finished shards of a run that was cut off wait: run that night again.")
@@ -278,28 +286,32 @@ def _since(passed: dt.timedelta) -> str:
 
 
 def runs(out: Path) -> list[dict[str, Any]]:
-    """Every published night, oldest first, as plain values; net_value in units of reporting_currency. Raises
-    RecordDamaged where what vouches for them is not what was written; a night whose manifest cannot be read has no
-    figures.
+    """Every night that is published, or that the monitor kept from it, oldest first, as plain values: published says
+    how often, kept_back whether a run was stopped and none published since; net_value in units of reporting_currency.
+    Raises RecordDamaged where what vouches for them is not what was written; a night whose manifest cannot be read has
+    no figures.
     """
     leads, record = newest(out), lines(out)
+    kept = {folder.name: (read_manifest(folder) or {}, False) for folder in nights(out)}
+    judged = [(night, *found) for night, found in kept.items()]
+    judged += [(night, told, True) for night, told in stopped_nights(out).items()]
     found = []
-    for folder in nights(out):
-        manifest = read_manifest(folder) or {}
-        times = sum(line["night"] == folder.name and line["event"] == PUBLISHED for line in record)
+    for night, manifest, stopped in sorted(judged, key=lambda each: (each[0], each[2])):
+        times = 0 if stopped else sum(line["night"] == night and line["event"] == PUBLISHED for line in record)
         listed = manifest.get("worklist", {})
         took = sum(stage["seconds"] for stage in manifest.get("run", {}).get("stages", []))
         found.append(
             {
-                "night": folder.name,
-                "current": folder.name == leads,
+                "night": night,
+                "current": night == leads and not stopped,
                 "published": times,
+                "kept_back": stopped,
                 "model": manifest.get("model", {}).get("version", ""),
                 "scorable": manifest.get("counts", {}).get("scorable"),
                 "listed": listed.get("debtors"),
                 "net_value": _units(listed.get("net_value"), str(manifest.get("reporting_currency", ""))),
                 "reporting_currency": manifest.get("reporting_currency", ""),
-                "verdict": verdict_of(out, dt.date.fromisoformat(folder.name)),
+                "verdict": STOP if stopped else verdict_of(out, dt.date.fromisoformat(night)),
                 "seconds": round(took, 1),
                 "warnings": len(manifest.get("warnings", [])),
             }

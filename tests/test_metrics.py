@@ -11,8 +11,10 @@ import pytest
 
 from features.days import day_number
 from pipeline.metrics import write_metrics
+from pipeline.night.alarm import keep_back
 from pipeline.night.pins import Stamps
-from pipeline.pages.publish import publish
+from pipeline.pages.publish import lead_nowhere, publish
+from pipeline.pages.record import read_manifest
 from tests.worlds.commands import exit_code
 from tests.worlds.paper_nights import AS_OF, night
 
@@ -77,7 +79,26 @@ def test_whoever_collects_it_may_read_it_and_sees_no_draft(tmp_path):
     write_metrics(tmp_path / "recoup.prom", tmp_path / "out", AS_OF, 70, 1.0, AT)
     assert [place.name for place in tmp_path.iterdir()] == ["recoup.prom"]
     assert (tmp_path / "recoup.prom").stat().st_mode & 0o777 == 0o644
-    assert "recoup_list_as_of_timestamp_seconds" not in samples(tmp_path / "recoup.prom")
+    found = samples(tmp_path / "recoup.prom")
+    assert (found["recoup_list_as_of_timestamp_seconds"], found["recoup_list_verdict"]) == (0, -1)
+
+
+def test_no_series_goes_away_where_a_list_is_refused(out, tmp_path):
+    """An alarm on a series that is gone never sounds."""
+    write_metrics(tmp_path / "recoup.prom", out, AS_OF, 0, 1.0, AT)
+    before = samples(tmp_path / "recoup.prom")
+    refused = AS_OF + dt.timedelta(1)
+    manifest = read_manifest(out / str(AS_OF))
+    lead_nowhere(out, refused, "The monitor says stop.")
+    counts = {**manifest["counts"], "worklist": 7}
+    keep_back(out, refused, {**manifest, "monitor": {"verdict": "stop", "findings": []}, "counts": counts})
+    write_metrics(tmp_path / "recoup.prom", out, refused, 78, 1.0, AT)
+    after = samples(tmp_path / "recoup.prom")
+    assert {name for name in before if "stage_seconds" not in name} <= after.keys()
+    assert after['recoup_accounts{group="worklist"}'] == 7
+    assert [after[f"recoup_{name}"] for name in ("list_as_of_timestamp_seconds", "list_verdict")] == [0, -1]
+    assert [after[f"recoup_{name}"] for name in ("run_verdict", "nights_kept_back")] == [2, 1]
+    assert [before[f"recoup_{name}"] for name in ("run_verdict", "nights_kept_back")] == [-1, 0]
 
 
 def test_a_place_that_cannot_be_written_is_a_warning(tmp_path, caplog, monkeypatch):
@@ -112,7 +133,7 @@ def test_a_missing_folder_is_made_so_that_others_can_look_into_it(tmp_path):
         assert (tmp_path / folder).stat().st_mode & 0o777 == 0o755
 
 
-@pytest.mark.parametrize(("verdict", "told"), [("ok", 0), ("warn", 1), ("stop", 2), (None, None)])
+@pytest.mark.parametrize(("verdict", "told"), [("ok", 0), ("warn", 1), ("stop", 2), (None, -1)])
 def test_what_the_monitor_said_of_the_list_is_told_whatever_became_of_the_next_night(out, tmp_path, verdict, told):
     if verdict is not None:
         Stamps(out, day_number(AS_OF)).mark({"monitor": ({}, {"verdict": verdict})})

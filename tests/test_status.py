@@ -14,9 +14,10 @@ import pytest
 from features.days import day_number
 from features.errors import InputMissing
 from pipeline.intake.ingest import ingest
+from pipeline.night.alarm import Stopped, keep_back, let_go
 from pipeline.night.pins import Stamps
 from pipeline.pages.publish import lead_nowhere, mark_expired, publish, roll_back
-from pipeline.pages.record import RecordDamaged
+from pipeline.pages.record import RecordDamaged, newest
 from pipeline.run import night_from_store, whole_night
 from pipeline.status import BAD, GOOD, LOOK, models, runs, status, verdict_of
 from pipeline.store.champion import model_folder, write_record
@@ -112,6 +113,46 @@ def test_a_night_after_a_long_pause_of_the_feeds_marks_the_old_list_and_a_day_to
         begun(place / "store", as_of, place / "out", PARAMS)
     assert status(place / "store", place / "out", PARAMS, NOW).figures["expired"] == marked
     assert not marked or f"The night of {as_of} did not publish" in (place / "out" / "EXPIRED.txt").read_text()
+
+
+@pytest.mark.parametrize(("after", "stands"), [(-1, GOOD), (0, BAD), (1, BAD)])
+def test_a_run_that_was_stopped_over_a_list_that_stands_is_told(place, after, stands):
+    """Also where tonight's own list of an earlier run stands; a stop of a night before it says nothing of it."""
+    stopped = AS_OF + dt.timedelta(after)
+    keep_back(place / "out", stopped)
+    found, says = points(place)["list"]
+    assert found == stands
+    assert (f"The monitor stopped the run for {stopped} since" in says) == (stands == BAD)
+    assert status(place / "store", place / "out", PARAMS, NOW).figures["kept_back"] == [str(stopped)]
+    let_go(place / "out", max(AS_OF, stopped))
+    assert points(place)["list"][0] == GOOD
+
+
+def test_a_night_that_was_kept_back_stands_among_the_runs_until_one_of_it_is_published(place):
+    kept = judged("stop")
+    keep_back(place / "out", AS_OF, {**kept.manifest, "model": kept.model})
+    published, stopped = runs(place / "out")
+    assert [each["kept_back"] for each in (published, stopped)] == [False, True]
+    assert (stopped["night"], stopped["verdict"], stopped["published"], stopped["current"]) == (
+        str(AS_OF), "stop", 0, False,
+    )  # fmt: skip
+    assert stopped["model"] == published["model"]
+    let_go(place / "out", AS_OF + dt.timedelta(1))
+    assert len(runs(place / "out")) == 2
+    let_go(place / "out", AS_OF)
+    assert len(runs(place / "out")) == 1
+
+
+def test_what_refuses_an_older_night_leaves_a_newer_list_alone(place):
+    older = AS_OF - dt.timedelta(1)
+    lead_nowhere(place / "out", older, "The monitor says stop.")
+    assert points(place)["list"] == (GOOD, f"`current` leads to {AS_OF}, today's.")
+    assert not (place / "out" / "EXPIRED.txt").exists()
+    stops = [{"name": "drift of the score", "says": "PSI 2.7.", "verdict": "stop"}]
+    said = str(Stopped.unpublished(older, stops, "refuse", newest(place / "out")))
+    assert f"`current` leads to the list of {AS_OF}, as before" in said
+    lead_nowhere(place / "out", AS_OF, "The monitor says stop.")  # an earlier list of the night itself
+    assert newest(place / "out") is None
 
 
 def test_a_list_that_was_put_back_is_told_with_who_and_why(place):

@@ -329,7 +329,9 @@ def status(params: Params, store: Path, out: Path, as_json: bool) -> None:
 
 @command(NIGHTS, JSON)
 def runs(params: Params, out: Path, as_json: bool) -> None:
-    """Every published night: what it was made with, how much it listed, what the monitor said of it."""
+    """Every night that is published, or that the monitor kept from it: what it was made with, how much it listed, what
+    the monitor said of it.
+    """
     from pipeline.status import runs as found_in
 
     _tell(found_in(out), as_json, "No night is published.")

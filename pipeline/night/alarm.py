@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.errors import RecoupError
-from pipeline.store.files import write_whole
+from pipeline.store.files import only_owner_reads, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,10 @@ OK, UNKNOWN, WARN, STOP = "ok", "unknown", "warn", "stop"  # unknown: what has n
 SCORE_MOVED = "drift of the score"  # the finding by which the score has left the population that taught it
 MARKED, KEEP_LAST, REFUSE = "publish_marked", "keep_last", "refuse"  # monitor.on_stop
 KEPT_BACK = ".kept-back.json"  # nights that the monitor has kept from being published
+STOPPED = ".stopped.json"  # what was found of such nights, for as long as none of their runs is published
+MOST_STOPPED = 120
+# What of a night's manifest is kept where it is not published: figures of the whole, and no person's.
+KEPT_OF_IT = ("model", "monitor", "accounts_known", "counts", "tables", "warnings")
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,12 @@ class Stopped(RecoupError):
     @classmethod
     def unpublished(cls, night: dt.date, stops: Sequence[Mapping[str, Any]], on_stop: str, last: str | None) -> Stopped:
         """last: the night that `current` leads to, None where it leads nowhere."""
-        stands = {
-            KEEP_LAST: _still(night.isoformat(), last),
-            REFUSE: "`current` leads nowhere until a night is published or a list put back",
-        }[on_stop]
+        nowhere = on_stop == REFUSE and (last is None or last <= night.isoformat())
+        stands = (
+            "`current` leads nowhere until a night is published or a list put back"
+            if nowhere
+            else _still(night.isoformat(), last)
+        )
         return cls(
             f"The monitor says stop: {_said(stops)} The list of {night} is not published (monitor.on_stop: {on_stop}): "
             f"{stands}. Look into it (`recoup monitor`), then run again."
@@ -87,13 +93,44 @@ def kept_back(out: Path) -> list[str]:
     return sorted(map(str, told)) if isinstance(told, list) else []
 
 
-def keep_back(out: Path, night: dt.date) -> None:
-    """Remember that the monitor kept a night from being published. The caller holds the lock of OUT."""
+def stopped_nights(out: Path) -> dict[str, Mapping[str, Any]]:
+    """Night -> what was found of it, of the newest MOST_STOPPED that the monitor kept from being published and of which
+    no run was published since, oldest first.
+    """
+    try:
+        told = json.loads((out / STOPPED).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    held = told.items() if isinstance(told, dict) else ()
+    return {night: found for night, found in sorted(held) if isinstance(found, dict) and "monitor" in found}
+
+
+def keep_back(out: Path, night: dt.date, manifest: Mapping[str, Any] | None = None) -> None:
+    """Remember that the monitor kept a night from being published, and what was found of it. The caller holds the lock
+    of OUT.
+    """
     write_whole(out / KEPT_BACK, json.dumps(sorted({*kept_back(out), night.isoformat()})) + "\n")
+    if manifest is not None:
+        found = {name: manifest[name] for name in KEPT_OF_IT if name in manifest}
+        _remember_stopped(out, {**stopped_nights(out), night.isoformat(): found})
+
+
+def _remember_stopped(out: Path, nights: Mapping[str, Mapping[str, Any]]) -> None:
+    if nights:
+        newest = dict(sorted(nights.items())[-MOST_STOPPED:])
+        with only_owner_reads():
+            write_whole(out / STOPPED, json.dumps(newest, sort_keys=True, ensure_ascii=False) + "\n")
+    else:
+        (out / STOPPED).unlink(missing_ok=True)
 
 
 def let_go(out: Path, night: dt.date) -> None:
-    """A night is published: forget that it, or one before it, was kept back. The caller holds the lock of OUT."""
+    """A night is published: forget that it, or one before it, was kept back, and what was found of it then. The caller
+    holds the lock of OUT.
+    """
+    found = stopped_nights(out)
+    if found.pop(night.isoformat(), None) is not None:
+        _remember_stopped(out, found)
     held = kept_back(out)
     later = [each for each in held if each > night.isoformat()]
     if later and later != held:

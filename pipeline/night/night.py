@@ -117,7 +117,8 @@ def publish_night(
             refusal = Stopped.unpublished(as_of, alarm.stops, params.monitor.on_stop, newest(out))
             mark = lead_nowhere if params.monitor.on_stop == REFUSE else mark_expired
             mark(out, as_of, str(refusal), params.worklist.language)
-            keep_back(out, as_of)
+            counts = {group: int(count) for group, count in made.night.counts.items()}
+            keep_back(out, as_of, {**made.night.manifest, "model": made.night.model, "counts": counts})
             raise refusal
         remember = partial(_remember, store, made)
         with stages.stage("publish") as so_far:

@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from models.drift import SHIFTED
-from pipeline.night.alarm import OK, SCORE_MOVED, STOP, UNKNOWN, WARN
+from pipeline.night.alarm import OK, SCORE_MOVED, STOP, UNKNOWN, WARN, stopped_nights
 from pipeline.outcomes.drawings import WIDTH
 from pipeline.pages.record import nights, read_manifest
 from pipeline.pages.templating import policy_digest, template, verbatim
@@ -32,11 +32,13 @@ VALUES = {"drift of the score": "psi", "calibration in money": "ratio"}
 
 
 def write_page(out: Path) -> Path | None:
-    """OUT/monitor.html of the newest MOST_NIGHTS published nights that were judged; None where there is none. The same
-    nights give the same bytes.
+    """OUT/monitor.html of the newest MOST_NIGHTS nights that were judged, published or kept from it; None where there
+    is none. The same nights give the same bytes.
     """
-    found = [_night(manifest) for folder in nights(out)[-MOST_NIGHTS:] if (manifest := read_manifest(folder))]
-    told = [each for each in found if each is not None]
+    published = [_night(manifest) for folder in nights(out)[-MOST_NIGHTS:] if (manifest := read_manifest(folder))]
+    stopped = [_night({"as_of": night, **found}, kept_back=True) for night, found in stopped_nights(out).items()]
+    told = sorted((each for each in (*published, *stopped) if each is not None), key=lambda each: each["as_of"])
+    told = told[-MOST_NIGHTS:]
     if not told:
         return None
     place, text = out / PAGE, page(told)
@@ -46,7 +48,7 @@ def write_page(out: Path) -> Path | None:
     return place
 
 
-def _night(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+def _night(manifest: Mapping[str, Any], kept_back: bool = False) -> dict[str, Any] | None:
     judged = manifest.get("monitor")
     if not isinstance(judged, dict):
         return None
@@ -54,12 +56,13 @@ def _night(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
         "as_of": str(manifest["as_of"]),
         "model": str(manifest.get("model", {}).get("version", "")),
         "verdict": judged["verdict"],
+        "kept_back": kept_back,
         "by_name": {each["name"]: each for each in judged["findings"]},
     }
 
 
 def page(told: list[dict[str, Any]]) -> str:
-    """told: of each night, oldest first, as_of, model, verdict, and its findings by name."""
+    """told: of each night, oldest first, as_of, model, verdict, whether it was kept back, and its findings by name."""
     style = verbatim("night_page.css") + verbatim("monitor.css")
     last = told[-1]
     return template(PAGE).render(

@@ -135,10 +135,11 @@ def mark_expired(out: Path, as_of: dt.date, why: str | None, language: str = "en
 
 def lead_nowhere(out: Path, as_of: dt.date, why: str, language: str = "en") -> None:
     """Take `current` away, so that no machine works a list that is not to be worked, and say so beside it: the night of
-    as_of was refused, and so is the list before it. The caller holds the folder's lock. Raises CannotWrite.
+    as_of was refused, and so is the list before it, or an earlier one of that night. Of the list of a later night it
+    says nothing. The caller holds the folder's lock. Raises CannotWrite.
     """
     last, said = newest(out), words(language)["expired"]
-    if last is not None:
+    if last is not None and last <= as_of.isoformat():
         _notice(out, last, [said["why"].format(day=as_of, why=why)], said)
         with _creating(out):
             (out / CURRENT).unlink()

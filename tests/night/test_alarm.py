@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.learning import _calm
-from pipeline.night.alarm import MARKED, Stopped, kept_back
+from pipeline.night.alarm import MARKED, Stopped, kept_back, stopped_nights
 from pipeline.pages.publish import mark_expired, publish
 from pipeline.pages.record import newest
+from pipeline.status import runs
 from pipeline.store.store import Store
 from tests.worlds.commands import NIGHT, recoup
 from tests.worlds.houses import built_once
@@ -129,6 +130,11 @@ def test_a_list_that_is_not_to_be_published_leaves_the_last_one_marked_and_nothi
     assert newest(stopped / "out") == leads
     assert "The monitor says stop: drift of the score" in (stopped / "out" / "EXPIRED.txt").read_text()
     assert not (stopped / "out" / NIGHT).exists()
+    assert f"{NIGHT}, not published" in (stopped / "out" / "monitor.html").read_text()
+    last = runs(stopped / "out")[-1]
+    assert (last["night"], last["kept_back"], last["verdict"]) == (NIGHT, True, "stop")
+    assert last["model"]
+    assert not {"tables", "counts", "accounts_known"} - stopped_nights(stopped / "out")[NIGHT].keys()
     assert not list((stopped / "out").glob(".sh*"))
     assert Store(stopped / "store").read("assignments").empty
     before = everything(stopped)
@@ -139,6 +145,7 @@ def test_a_list_that_is_not_to_be_published_leaves_the_last_one_marked_and_nothi
     assert newest(stopped / "out") == NIGHT
     assert not (stopped / "out" / "EXPIRED.txt").exists()
     assert kept_back(stopped / "out") == []
+    assert stopped_nights(stopped / "out") == {}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from pipeline.night.alarm import keep_back, let_go
 from pipeline.outcomes.monitor_page import PAGE, write_page
 from pipeline.pages.publish import publish
 from tests.worlds.paper_nights import AS_OF, night
@@ -47,6 +48,18 @@ def test_the_page_tells_the_newest_night_and_draws_all(out):
     assert text.index(">order foretold<") < text.index(">calibration<") < text.index(">drift of the score<")
     assert "0.67 [0.65, 0.69]" in text
     assert "AUC &lt;b&gt;0.71&lt;/b&gt;." in text
+
+
+def test_a_night_that_was_kept_back_is_drawn_and_told_as_such(out):
+    keep_back(out, AS_OF + dt.timedelta(3), judged(3, "stop", 0.5).manifest)
+    text = write_page(out).read_text(encoding="utf-8")
+    day = AS_OF + dt.timedelta(3)
+    assert f'<p class="when">{day}, not published' in text
+    assert f'<th scope="row">{day}, not published</th><td class="verdict stop">stop</td>' in text
+    drawn = text[text.index("Order, foretold by the chances") : text.index("Order, by what came")]
+    assert drawn.count('class="point"') == 4
+    let_go(out, day)
+    assert "not published" not in write_page(out).read_text(encoding="utf-8")
 
 
 def test_a_single_night_is_held_against_a_line_and_has_no_drift_below_none(tmp_path):

@@ -8,9 +8,15 @@ import datetime as dt
 import json
 import logging
 import shutil
+from enum import Enum
 from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
+import attr
+import jsonschema
 import pytest
+from jsonschema import FormatChecker
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.facet_v2 import error_message_run, nominal_time_run, output_statistics_output_dataset
 from openlineage.client.serde import Serde
@@ -57,6 +63,46 @@ def by_their_classes(event: dict) -> dict:
     return without_empty(json.loads(Serde.to_json(read)))
 
 
+def schema_of(kind: Any) -> dict[str, Any]:
+    """JSON Schema of what the project's classes say, which are generated from its published one: fields that must be
+    there, no others, their types, and the forms of their texts. Of facets, those that we write.
+    """
+    parts = [part for part in get_args(kind) if part is not type(None)]
+    if get_origin(kind) in (Union, UnionType):
+        return schema_of(parts[0]) if len(parts) == 1 else {"anyOf": [schema_of(part) for part in parts]}
+    if get_origin(kind) is list:
+        return {"type": "array", "items": schema_of(parts[0])}
+    if get_origin(kind) is dict:
+        known = {name: schema_of(facet) for name, facet in FACETS.items()}
+        return {"type": "object", "properties": known, "additionalProperties": False}
+    if kind in PLAIN:
+        return {"type": PLAIN[kind]}
+    if issubclass(kind, Enum):
+        return {"enum": [each.value for each in kind]}
+    told = {name: hint for name, hint in get_type_hints(kind).items() if name in attr.fields_dict(kind)}
+    return {
+        "type": "object",
+        "properties": {name: schema_of(hint) | FORMS.get(name, {}) for name, hint in told.items()},
+        "required": [each.name for each in attr.fields(kind) if each.default is attr.NOTHING or each.name in SIGNED],
+        "additionalProperties": False,
+    }
+
+
+PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
+SIGNED = ("producer", "schemaURL", "_producer", "_schemaURL")  # the library fills them in by itself
+FORMS = {
+    **dict.fromkeys(("eventTime", "nominalStartTime", "nominalEndTime"), {"format": "date-time"}),
+    **dict.fromkeys(SIGNED, {"format": "uri"}),
+    "runId": {"format": "uuid"},
+}
+
+
+def faults(event: dict) -> list[str]:
+    """What in an event the schema does not allow, by its place."""
+    judge = jsonschema.Draft202012Validator(schema_of(RunEvent), format_checker=FormatChecker(["date", "uuid"]))
+    return sorted("/".join(map(str, fault.absolute_path)) for fault in judge.iter_errors(event))
+
+
 def without_empty(told: dict) -> dict:
     """The library writes every facet that could be there."""
     return {
@@ -68,6 +114,29 @@ def without_empty(told: dict) -> dict:
         for name, value in told.items()
         if value != {}
     }
+
+
+def test_every_event_is_as_the_schema_says(tmp_path):
+    publish(night(3), tmp_path / "out")
+    told = Lineage(tmp_path / "events.jsonl", AS_OF, "delivery", tmp_path / "out")
+    told.begins(AT)
+    told.ends(AT + dt.timedelta(minutes=3), 0, "")
+    told.ends(AT + dt.timedelta(minutes=3), 66, "A delivery is late.")
+    found = events(tmp_path / "events.jsonl")
+    assert [event["eventType"] for event in found] == ["START", "COMPLETE", "FAIL"]
+    assert [faults(event) for event in found] == [[], [], []]
+    done = found[1]
+    first = done["outputs"][0]
+    told_of = {**first["outputFacets"]["outputStatistics"], "size": "1"}
+    for broken, where in (
+        ({**done, "eventType": "DONE"}, "eventType"),
+        ({**done, "outputs": [{**first, "name": 7}]}, "outputs/0/name"),
+        ({**done, "run": {**done["run"], "runId": "tonight"}}, "run/runId"),
+        ({**done, "extra": 1}, ""),
+        ({name: value for name, value in done.items() if name != "job"}, ""),
+        ({**done, "outputs": [{**first, "outputFacets": {"outputStatistics": told_of}}]}, "outputs/0/outputFacets"),
+    ):
+        assert any(fault.startswith(where) for fault in faults(broken)), where
 
 
 def test_a_published_night_begins_and_completes_with_its_files(tmp_path):

@@ -89,6 +89,21 @@ def test_reasons_have_room_on_every_screen(show, width):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("width", [1110, 1200, 1366, 1600])
+def test_the_first_reason_is_read_whole_and_rows_keep_one_height(show, width):
+    made = night(30)
+    long = "A call adds more: Kept 2 of 3 promises in the last year"
+    reasons = [long if number % 2 else "Last payment 9 days ago" for number in range(len(made.worklist))]
+    made = replace(made, worklist=made.worklist.assign(reason_1=reasons))
+    page = show(made, viewport={"width": width, "height": 900})
+    whole = "one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight + 1"
+    told = page.locator(".list .why .one").evaluate_all(f"all => all.map(one => [one.title, {whole}])")
+    assert {title for title, _ in told} == set(reasons)
+    assert all(shown for _, shown in told)
+    heights = page.locator("tr.row").evaluate_all("rows => rows.map(row => Math.round(row.offsetHeight))")
+    assert len(set(heights)) == 1
+
+
 def test_rows_and_sums_are_those_of_the_manifest(show):
     made = night(300)
     page, totals = show(made), made.totals()

@@ -211,7 +211,9 @@
   };
   const reasonLine = (i, n, className) => {
     const text = list["reason_" + n][i], sign = text ? pullOf(i, n) : 0;
-    return text ? free(text, className + (sign > 0 ? " up" : sign < 0 ? " down" : "")) : null;
+    const line = text ? free(text, className + (sign > 0 ? " up" : sign < 0 ? " down" : "")) : null;
+    if (line) line.title = text; // in full on pointing
+    return line;
   };
   const brokenBadge = (i) => (list.broken_promises[i] ? el("span", { class: "badge bad" }, list.broken_promises[i] === 1 ? words.row.broken_one : fill(words.row.broken, { n: list.broken_promises[i] })) : null);
   // Under the arrears: what to ask for where a charge is disputed, else a credit elsewhere, else the balance; all of it on pointing.

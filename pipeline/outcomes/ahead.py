@@ -29,14 +29,18 @@ def falls_due(evidence: Evidence, as_of: int) -> pd.DataFrame:
     night and falls due in the next WEEKS_AHEAD weeks. evidence: one row for each account, on the night.
     """
     made = promises_of(evidence, as_of)
-    found = pd.concat([made[made["state"] == "open"].drop(columns="state"), _instalments(evidence)], ignore_index=True)
+    found = pd.concat(
+        [made[made["state"] == "open"].drop(columns=["state", "made_on"]), _instalments(evidence)], ignore_index=True
+    )
     return found[found["due_on"].between(as_of, as_of + 7 * WEEKS_AHEAD - 1)].reset_index(drop=True)
 
 
 def promises_of(evidence: Evidence, as_of: int) -> pd.DataFrame:
-    """account_no, due_on, amount, state (PROMISE_STATES) of every promise with a day, as it stood on the night."""
+    """account_no, made_on, due_on, amount, state (PROMISE_STATES) of every promise with a day, as it stood on the
+    night.
+    """
     if "contacts" not in evidence.tables:
-        return _due([], [], [], PROMISE).assign(state="")
+        return _due([], [], [], PROMISE).assign(state="", made_on=np.int64(0))
     events = evidence.events("promises", ("amount", "due_in", "state"))
     counts = events.last - events.first
     place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(events.first, counts)
@@ -44,7 +48,7 @@ def promises_of(evidence: Evidence, as_of: int) -> pd.DataFrame:
     state = np.array([*PROMISE_STATES, ""], dtype=object)[events.classes["state"].codes()[place]]
     told = due_in != NO_MONEY
     found = _due(np.repeat(evidence.account_no, counts)[told], as_of + due_in[told], amount[told], PROMISE)
-    return found.assign(state=state[told])
+    return found.assign(state=state[told], made_on=events.day[place][told].astype(np.int64))
 
 
 def _instalments(evidence: Evidence) -> pd.DataFrame:

@@ -22,6 +22,8 @@ from models.trade import MONTH_DAYS
 from pipeline.night.score import job_for
 from pipeline.outcomes import drawings
 from pipeline.outcomes.book_figures import complete_through, figures
+from pipeline.outcomes.collectors import LEAST_EVENTS, collectors
+from pipeline.outcomes.findings import LEAST_PEOPLE
 from pipeline.outcomes.forecast import FORECAST_FILE, as_csv, forecast
 from pipeline.outcomes.forecast import told as by_currency
 from pipeline.outcomes.lateness import late_by, matured_late
@@ -35,7 +37,7 @@ from pipeline.params import Params
 from pipeline.store.files import only_owner_reads, whole_folder
 from pipeline.store.store import Store
 
-FIGURES_FILE, SUMMARY = "figures.json", "summary.html"
+FIGURES_FILE, SUMMARY, COLLECTORS = "figures.json", "summary.html", "collectors.html"
 SHOWN_OUTCOMES, SHOWN_CHANNELS = 7, 6
 READ_AT = (1, 3, 6, 12)  # steps of the liquidation table that are printed
 
@@ -61,11 +63,13 @@ def write_reports(
     }
     weeks = forecast(store_path, as_of, params)
     told["fatigue"] = fatigue_of(store_path, as_of, params)
+    told["collectors"] = collectors(store_path, as_of, days, params)
     told["forecast"] = {name: by_currency(weeks, name) for name in told["portfolios"]}
     pages = {FIGURES_FILE: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
     language = language or params.worklist.language
     names = file_names(list(told["portfolios"]))
     pages[SUMMARY] = summary_page(told, names, language)
+    pages[COLLECTORS] = collectors_page(told, language)
     pages |= {names[name]: client_page(told, name, language) for name in told["portfolios"]}
     if len(weeks):
         pages[FORECAST_FILE] = as_csv(weeks, params)
@@ -212,9 +216,9 @@ class Teller:
         """A sentence of the words with its figures in it."""
         return Markup(escape(self.words["report"][key]).format(**values))
 
-    def say(self, key: str, **values: Any) -> Markup:
-        """A sentence of the client's page with its figures in it."""
-        return Markup(escape(self.words["client"][key]).format(**values))
+    def say(self, key: str, section: str = "client", **values: Any) -> Markup:
+        """A sentence of a section of the words with its figures in it."""
+        return Markup(escape(self.words[section][key]).format(**values))
 
     def word(self, section: str, key: str) -> str:
         return self.words[section].get(key) or key.replace("_", " ")
@@ -239,6 +243,13 @@ def summary_page(told: Mapping[str, Any], names: Mapping[str, str], language: st
     return _page(
         "book_summary.html", teller, title=teller.words["report"]["summary_title"], names=names, groups=GROUPS_SHOWN
     )
+
+
+def collectors_page(told: Mapping[str, Any], language: str) -> str:
+    """Who spoke to debtors and what came of it, for the manager."""
+    teller = Teller(told, language)
+    title = teller.words["collectors"]["title"]
+    return _page("collectors.html", teller, title=title, debtors_least=LEAST_PEOPLE, events_least=LEAST_EVENTS)
 
 
 def _page(name: str, teller: Teller, **values: Any) -> str:

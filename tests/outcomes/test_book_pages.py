@@ -261,7 +261,7 @@ def test_file_names_are_harmless_and_differ(portfolios):
 
 def test_the_same_store_gives_the_same_bytes_for_the_owner_alone(house, reports, tmp_path):
     again = write_reports(house.store, tmp_path / "out", NIGHT, DAYS, house.params)
-    for page in sorted(reports.glob("client-*.html")):
+    for page in [*reports.glob("client-*.html"), reports / "collectors.html"]:
         assert (again / page.name).read_bytes() == page.read_bytes()
     assert {stat.S_IMODE(page.stat().st_mode) for page in again.iterdir()} == {0o600}
     assert [place.name for place in again.parent.iterdir()] == [NIGHT.isoformat()]
@@ -319,9 +319,11 @@ def page(browser) -> Iterator[Page]:
     assert said == []
 
 
-@pytest.mark.parametrize(("name", "pages"), [("summary", 1), ("client-bought_us", 3)])
+@pytest.mark.parametrize(("name", "pages"), [("summary", 1), ("client-bought_us", 3), ("collectors", 4)])
 def test_each_is_printed_and_read_by_everybody(page, reports, name, pages):
-    """The summary on one page; a client's money, its plots, and the annex on one each."""
+    """The summary on one page; a client's money, its plots, and the annex on one each; a table of collectors on as
+    many as it takes.
+    """
     page.goto((reports / f"{name}.html").as_uri())
     page.evaluate(axe_core())
     for width in (1200, 390):

@@ -9,7 +9,6 @@ import datetime as dt
 import json
 from collections import Counter, defaultdict
 from decimal import Decimal
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,6 @@ from pipeline.params import Params
 from pipeline.store.store import Store
 from tests.judges import naive_books
 from tests.judges.client_judge import (
-    PLACES,
     Delivery,
     at_rate,
     difference,
@@ -40,43 +38,10 @@ from tests.judges.client_judge import (
     source_of,
 )
 from tests.worlds.afterwards import EARLIER, NIGHT, House
+from tests.worlds.marked_pages import Marked, read
 
 AFTER_A_LIST = dt.date(2026, 9, 10)
 REPORTS = {"a month on": (NIGHT, 30), "after a list": (AFTER_A_LIST, 40)}
-
-
-class Marked(HTMLParser):
-    """Place of every figure of a page -> (its unit, its text)."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.found: dict[tuple, tuple[str, str]] = {}
-        self._at: tuple | None = None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        told = dict(attributes)
-        if "data-figure" in told:
-            self._at = tuple(json.loads(told["data-figure"]))
-            self.found[self._at] = (told["data-unit"], "")
-
-    def handle_data(self, data):
-        if self._at is not None:
-            unit, text = self.found[self._at]
-            self.found[self._at] = (unit, text + data)
-
-    def handle_endtag(self, tag):
-        self._at = None
-
-
-def read(unit: str, text: str) -> int | float | None:
-    """An English figure as a number: minor units of money, parts of 1 of a share."""
-    if text == "–":
-        return None
-    number = Decimal("".join(sign for sign in text if sign.isdigit() or sign in ".-"))
-    if unit in ("share", "points"):
-        return float(number) / 100
-    return int(number if unit == "count" else number.scaleb(PLACES.get(unit, 2)))
 
 
 @pytest.fixture(scope="module")

@@ -372,8 +372,10 @@ def check_file(store_path: Path, questions: Path, at: dt.datetime, params: Param
     """CSV of the questions (account_id, channel, at where the file has it) with their answers, in their order.
 
     at: of the questions that name no moment. A question that cannot be answered has the answer `unknown`, never
-    permitted. Raises InputMissing where there is no file, BatchFaulty (65) where it holds no questions.
+    permitted. Raises InputMissing where there is no file, BatchFaulty (65) where it holds no questions, UsageError
+    where `at` lies outside the years that anything is known of.
     """
+    microseconds(at)  # a moment that is none is refused before anything is read
     try:
         with questions.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)

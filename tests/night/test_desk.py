@@ -534,6 +534,16 @@ def test_a_file_of_questions_is_answered_line_by_line(house, tmp_path):
     assert (told[-1]["answer"], "A channel must be one of" in told[-1]["reason"]) == ("unknown", True)
 
 
+@pytest.mark.parametrize("year", [1, 9999])
+def test_questions_of_no_time_that_anything_is_known_of_are_refused(house, tmp_path, year):
+    place = tmp_path / "questions.csv"
+    place.write_text("account_id,channel\nA,call\n")
+    for hours in (-20, 20):
+        at = dt.datetime(year, 1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=hours)))
+        with pytest.raises(UsageError, match="must lie in the years"):
+            check_file(house.store, place, at, house.params)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

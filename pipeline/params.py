@@ -556,6 +556,25 @@ class Insight(Section):
     margin: dict[str, Annotated[float, Field(gt=0, le=10)]] = {}
 
 
+def _address(text: str) -> str:
+    if not re.fullmatch(r"[^\s@<>,;:\"]+@[^\s@<>,;:\"]+", text):
+        raise ValueError("must be an address alone, such as desk@client.example")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class Mail(Section):
+    """To whom the messages of `recoup report --mail` are addressed; nothing is sent. clients: portfolio -> addresses;
+    manager: of the collectors' page.
+    """
+
+    sender: Address | None = None
+    manager: tuple[Address, ...] = ()
+    clients: dict[str, tuple[Address, ...]] = {}
+
+
 class Unusual(Section):
     """What is unusual enough for a person to look at (features.unusual.Limits); a params file without it looks for
     nothing. instrument_debtors, endpoint_debtors: debtors of one instrument or endpoint; shared_by_right: instruments
@@ -634,6 +653,7 @@ class Params(Section):
     receivables: Receivables | None = None
     unusual: Unusual | None = None
     insight: Insight = Insight()
+    mail: Mail = Mail()
     _stand_ins: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -641,6 +661,12 @@ class Params(Section):
         for number, step in enumerate(() if self.reminders is None else self.reminders.steps):
             if unknown := [name for name in step.portfolios if name not in self.portfolios]:
                 raise _unknown(f"reminders.steps.{number}.portfolios", unknown, self.portfolios)
+        return self
+
+    @model_validator(mode="after")
+    def _mail_of_known_books(self) -> Params:
+        if unknown := [name for name in self.mail.clients if name not in self.portfolios]:
+            raise _unknown("mail.clients", unknown, self.portfolios)
         return self
 
     @model_validator(mode="after")

@@ -53,6 +53,7 @@ def at(params: dict, place: tuple[str, ...]) -> dict:
 FREE = {
     ("portfolios",), ("worklist", "teams"), ("worklist", "skills"), ("worklist", "agents"), ("worklist", "capacity"),
     ("worklist", "costs"), ("money", "rates"), ("portfolio_defaults", "dpd_tolerance"), ("insight", "margin"),
+    ("mail", "clients"),
 }  # fmt: skip
 DECLARED = [place for place in mappings(default_params()) if place not in FREE]
 

@@ -265,14 +265,15 @@ def feedback(params: Params, file: Path, store: Path, out: Path, received_at: st
         "--out", type=PLACE, help="Folder of published nights; the pages go to reports/ in it [default: paths.out]."
     ),
     option("--language", type=click.Choice(languages()), help="[default: worklist.language]"),
+    option("--mail", is_flag=True, help="Also a message (.eml) with each page but the summary; nothing is sent."),
 )
-def report(params: Params, store: Path, as_of: dt.date, days: int, out: Path, language: str | None) -> None:
-    """The manager's summary and a client report per portfolio: worked, answered, recovered, promised, owed,
-    liquidated.
+def report(params: Params, store: Path, as_of: dt.date, days: int, out: Path, language: str | None, mail: bool) -> None:
+    """The manager's summary, a page for each client (where the money came from, what work added, what comes next) and
+    one of the collectors.
     """
     from pipeline.outcomes.book_pages import write_reports
 
-    click.echo(write_reports(store, out, as_of, days, params, language) / "summary.html")
+    click.echo(write_reports(store, out, as_of, days, params, language, mail) / "summary.html")
 
 
 @command(

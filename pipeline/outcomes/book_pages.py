@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from features.currencies import DECIMALS
 from features.days import day_number
@@ -27,9 +27,9 @@ from pipeline.outcomes.findings import LEAST_PEOPLE
 from pipeline.outcomes.forecast import FORECAST_FILE, as_csv, forecast
 from pipeline.outcomes.forecast import told as by_currency
 from pipeline.outcomes.lateness import late_by, matured_late
-from pipeline.pages.language import words
+from pipeline.outcomes.mail import attached_to, client_text, collectors_text
+from pipeline.outcomes.teller import Teller
 from pipeline.pages.publication import GROUPS_SHOWN
-from pipeline.pages.speech import Speech
 from pipeline.pages.templating import policy_digest, template, verbatim
 from pipeline.panel.fatigue import days_late
 from pipeline.panel.panel import payments_through
@@ -43,13 +43,20 @@ READ_AT = (1, 3, 6, 12)  # steps of the liquidation table that are printed
 
 
 def write_reports(
-    store_path: Path, out: Path, as_of: dt.date, days: int, params: Params, language: str | None = None
+    store_path: Path,
+    out: Path,
+    as_of: dt.date,
+    days: int,
+    params: Params,
+    language: str | None = None,
+    mail: bool = False,
 ) -> Path:
     """Write OUT/reports/<as_of>/ whole: summary.html, one page per portfolio, figures.json; forecast.csv
     where the model tells when money comes.
     The same store gives the same bytes.
 
-    days: how many days before as_of the pages tell of. Raises InputMissing where nothing is known yet, CannotWrite.
+    days: how many days before as_of the pages tell of. mail: beside the page of each client and that of the collectors
+    a message with it, to whom the params say. Raises InputMissing where nothing is known yet, CannotWrite.
     """
     told = {
         "as_of": as_of.isoformat(),
@@ -65,15 +72,34 @@ def write_reports(
     told["fatigue"] = fatigue_of(store_path, as_of, params)
     told["collectors"] = collectors(store_path, as_of, days, params)
     told["forecast"] = {name: by_currency(weeks, name) for name in told["portfolios"]}
-    pages = {FIGURES_FILE: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
+    pages: dict[str, str | bytes] = {
+        FIGURES_FILE: json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    }
     language = language or params.worklist.language
     names = file_names(list(told["portfolios"]))
     pages[SUMMARY] = summary_page(told, names, language)
     pages[COLLECTORS] = collectors_page(told, language)
     pages |= {names[name]: client_page(told, name, language) for name in told["portfolios"]}
+    if mail:
+        pages |= mails(told, names, pages, params, language)
     if len(weeks):
         pages[FORECAST_FILE] = as_csv(weeks, params)
     return _publish(out / "reports", as_of.isoformat(), pages)
+
+
+def mails(
+    told: Mapping[str, Any], names: Mapping[str, str], pages: Mapping[str, str | bytes], params: Params, language: str
+) -> dict[str, str | bytes]:
+    """File -> message, of the pages of the clients and of the collectors."""
+    teller, own = Teller(told, language), params.mail
+    made = {COLLECTORS: (teller.words["collectors"]["title"], own.manager, collectors_text(teller))}
+    for name, file in names.items():
+        title = f"{teller.words['report']['client_title']} {name}"
+        made[file] = (title, own.clients.get(name, ()), client_text(teller, name))
+    return {
+        file.removesuffix(".html") + ".eml": attached_to(file, str(pages[file]), title, text, own.sender, to, told)
+        for file, (title, to, text) in made.items()
+    }
 
 
 def _night(out: Path, as_of: dt.date) -> dict[str, Any] | None:
@@ -159,69 +185,18 @@ def file_names(portfolios: list[str]) -> dict[str, str]:
     return names
 
 
-def _publish(reports: Path, name: str, pages: Mapping[str, str]) -> Path:
+def _publish(reports: Path, name: str, pages: Mapping[str, str | bytes]) -> Path:
     """The folder appears whole; an older one of the same night goes once the new one stands."""
     try:
         with only_owner_reads(), whole_folder(reports / name) as draft:
             for file, text in pages.items():
-                (draft / file).write_text(text, encoding="utf-8", newline="\n")
+                (draft / file).write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
     except OSError as error:
         raise CannotWrite.creating(repr(str(reports / name)), error) from error
     return reports / name
 
 
 # ---- pages -----------------------------------------------------------------------------------------------------------
-
-
-class Teller:
-    """Figures of the reports in a language: each is marked with its place in figures.json,
-    so that a page can be checked against it.
-    """
-
-    def __init__(self, told: Mapping[str, Any], language: str, prefix: tuple[str, ...] = ()) -> None:
-        self.told, self.language, self.prefix = told, language, prefix
-        self.words, self.speech = words(language), Speech(language)
-
-    def within(self, *prefix: str) -> Teller:
-        """The same, for one part of the figures."""
-        return Teller(self.told, self.language, prefix)
-
-    def held(self, *path: str | int) -> Any:
-        value: Any = self.told
-        for part in (*self.prefix, *path):
-            value = value[part]
-        return value
-
-    def _marked(self, path: tuple[str | int, ...], unit: str, text: str) -> Markup:
-        """unit: count, share, points, factor, or the currency of a sum of money."""
-        place = json.dumps((*self.prefix, *path), separators=(",", ":"))
-        return Markup('<b data-figure="{}" data-unit="{}">{}</b>').format(place, unit, text)
-
-    def count(self, *path: str | int) -> Markup:
-        return self._marked(path, "count", self.speech.count(self.held(*path)))
-
-    def money(self, currency: str, *path: str | int, short: bool = False) -> Markup:
-        return self._marked(path, currency, self.speech.money(self.held(*path), currency, short))
-
-    def share(self, *path: str | int, places: int = 0) -> Markup:
-        return self._marked(path, "share", self.speech.share(self.held(*path), places))
-
-    def points(self, *path: str | int) -> Markup:
-        return self._marked(path, "points", self.speech.points(self.held(*path)))
-
-    def factor(self, *path: str | int) -> Markup:
-        return self._marked(path, "factor", self.speech.factor(self.held(*path)))
-
-    def fill(self, key: str, **values: Any) -> Markup:
-        """A sentence of the words with its figures in it."""
-        return Markup(escape(self.words["report"][key]).format(**values))
-
-    def say(self, key: str, section: str = "client", **values: Any) -> Markup:
-        """A sentence of a section of the words with its figures in it."""
-        return Markup(escape(self.words[section][key]).format(**values))
-
-    def word(self, section: str, key: str) -> str:
-        return self.words[section].get(key) or key.replace("_", " ")
 
 
 def client_page(told: Mapping[str, Any], portfolio: str, language: str) -> str:

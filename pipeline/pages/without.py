@@ -10,6 +10,8 @@ import re
 import zipfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from email import message_from_bytes
+from email.policy import SMTP
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -23,6 +25,7 @@ from pipeline.pages.page import DETAIL_TEXTS, inert
 
 _DATA = re.compile(r'(<script type="application/json" id="night">)(.*?)(</script>)', re.DOTALL)
 _BLOCK = re.compile(r'<details data-ids="([^"]*)"[^>]*>.*?</details>\n?', re.DOTALL)
+_MESSAGE = (b"X-Unsent:", b"MIME-Version:", b"Date:", b"From:", b"To:", b"Subject:")  # how a message may begin
 _RECORD = re.compile(r'(?:[^"\r\n]|"[^"]*")*(?:\r\n|\n|\r|$)')
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 # Columns by whose ids they hold; of SEVERAL, separated by blanks.
@@ -67,6 +70,11 @@ def mentions(content: bytes, ids: Collection[str]) -> bool:
             table = pq.read_table(pa.BufferReader(content))
             cells = (set(pc.unique(_plain(column)).to_pylist()) for column in table.columns if _is_text(column.type))
             return any(_named(str(cell), ids) for found in cells for cell in found if cell is not None)
+        if content.startswith(_MESSAGE):
+            parts = message_from_bytes(content, policy=SMTP).walk()
+            decoded = (part.get_payload(decode=True) for part in parts if not part.is_multipart())
+            if any(isinstance(part, bytes) and mentions(part, ids) for part in decoded):
+                return True
     except (zipfile.BadZipFile, pa.ArrowException):
         pass  # it only begins like one: its bytes are looked at as they are
     return _named(content.decode("utf-8", "replace"), ids)

@@ -79,7 +79,7 @@ def readings(tables: Mapping[str, pd.DataFrame], ledger: Ledger, as_of: int, lim
     reached = said[((said["occurred_on"] >= as_of - limits.days) & said["endpoint_id"].notna()).to_numpy()]
     asked = said[(said["request"] == "refund").to_numpy(bool)]
     own = [_refunds(asked, paid, ledger, known, as_of, limits), _rings(recent, known, limits)]
-    own.append(_changes(recent, paid, known, limits))
+    own.append(_changes(paid, as_of - limits.days, known, limits))
     links = [_by_instrument(recent, known), _by_endpoint(reached, ledger, known, as_of)]
     evidence = {
         REFUND: (asked, recent),
@@ -186,29 +186,27 @@ def _rings(recent: pd.DataFrame, known: pd.DataFrame, limits: Limits) -> pd.Data
     return found.assign(kind=RING, of=many.reindex(found["account_id"]).to_numpy())
 
 
-def _changes(recent: pd.DataFrame, paid: pd.DataFrame, known: pd.DataFrame, limits: Limits) -> pd.DataFrame:
-    """The largest payment of each account that came by a method new to it, was large beside its earlier ones, and was
-    taken back. many: earlier payments; usual: their median, rounded down; before: their methods.
+def _changes(paid: pd.DataFrame, since: int, known: pd.DataFrame, limits: Limits) -> pd.DataFrame:
+    """The largest payment since a day of each account that came by a method new to it, was large beside its earlier
+    ones, and was taken back. many: earlier payments; usual: their median, rounded down; before: their methods.
     """
-    gone = recent[_back(recent, limits) & recent["method"].notna().to_numpy()]
-    own = dict(list(paid[paid["account_no"].isin(gone["account_no"])].groupby("account_no")))
-    found = []
-    for one in gone.itertuples(index=False):
-        rows = own[one.account_no]
-        earlier = rows[
-            (rows["occurred_at"] < one.occurred_at)
-            & (rows["occurred_on"] >= one.occurred_on - LOOKS_BACK)
-            & (rows["taken_back"] < rows["amount"])
-            & rows["method"].notna()
-        ]
-        if len(earlier) < limits.change_after or (earlier["method"] == one.method).any():
+    account, at, on = (paid[name].to_numpy(np.int64) for name in ("account_no", "occurred_at", "occurred_on"))
+    amount, taken = paid["amount"].to_numpy(np.int64), paid["taken_back"].to_numpy(np.int64)
+    method, methods = pd.factorize(paid["method"])
+    gone = np.flatnonzero(_back(paid, limits) & (method >= 0) & (on >= since))
+    first, found = np.searchsorted(account, account[gone], "left"), []
+    for row, begins in zip(gone, first, strict=True):
+        own = slice(begins, row)  # rows lie by account and time
+        earlier = (at[own] < at[row]) & (on[own] >= on[row] - LOOKS_BACK) & (taken[own] < amount[own])
+        earlier &= method[own] >= 0
+        used = method[own][earlier]
+        if len(used) < limits.change_after or (used == method[row]).any():
             continue
-        amounts = np.sort(earlier["amount"].to_numpy(np.int64))
+        amounts = np.sort(amount[own][earlier])
         usual = int(amounts[(len(amounts) - 1) // 2] + amounts[len(amounts) // 2]) // 2
-        if one.amount >= limits.change_times * usual:
-            before = ", ".join(sorted(set(earlier["method"])))
-            told = (one.account_no, one.taken_back, len(earlier), one.occurred_on, one.back_on, usual, before)
-            found.append((*told, one.method))
+        if amount[row] >= limits.change_times * usual:
+            told = (account[row], taken[row], len(used), on[row], paid["back_on"].iat[row], usual)
+            found.append((*told, ", ".join(sorted(methods[code] for code in set(used))), methods[method[row]]))
     names = ["account_no", "amount", "many", "first_on", "last_on", "usual", "before", "after"]
     rows = pd.DataFrame(found, columns=names).astype({"account_no": "int64"})
     rows = rows.sort_values(names[:4] + names[4:], ascending=[True, False] + [True] * 6, kind="stable")

@@ -96,6 +96,7 @@ OPEN_ITEM_COLUMNS = (
 )
 # What a night under a treatment policy adds to the list: sentences, and money of the account's currency.
 TREATED_COLUMNS = ("proposal", "proposal_terms", "proposal_value", "alternative", "route", "route_value")
+IDENTITY = "verify_identity"  # last of the list, of a night that looks for unusual identities: a sentence, else ""
 # What is offered to whom; money in minor units of the account's currency. payday: the day of the month after which
 # instalments fall, 0 where they fall as the first; alternative: the other kind that gains too; disputed: part of the
 # balance that is in no offer; offer_id, offered_on: of an offer made before, which is repeated as it stands. Around a

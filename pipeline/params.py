@@ -578,7 +578,7 @@ class Mail(Section):
 class Unusual(Section):
     """What is unusual enough for a person to look at (features.unusual.Limits); a params file without it looks for
     nothing. instrument_debtors, endpoint_debtors: debtors of one instrument or endpoint; shared_by_right: instruments
-    and endpoints that many may share; rows: cases of a night at most.
+    and endpoints that many may share; rows: cases of a night at most; verify_days: features.identity.
     """
 
     rows: Annotated[int, Field(ge=0, le=10_000)] = 100
@@ -593,6 +593,7 @@ class Unusual(Section):
     instrument_debtors: Annotated[int, Field(ge=2)] = 3
     endpoint_debtors: Annotated[int, Field(ge=2)] = 3
     shared_by_right: tuple[str, ...] = ()
+    verify_days: Annotated[int, Field(ge=0, le=3660)] = 14
 
 
 Days = Annotated[int, Field(ge=0)]

@@ -73,6 +73,11 @@ if TYPE_CHECKING:
         type=click.Choice(["planted", "none"]),
         help="A book of sales instead, with planted causes of bad debts, or without any.",
     ),
+    option(
+        "--unusual",
+        type=click.Choice(["planted", "none"]),
+        help="Payments tell their instrument; unusual cases are planted beside innocent ones, or none are.",
+    ),
     option("--meant", is_flag=True, help="Who pays anyway promises only a day and an amount that it means to pay."),
     option(
         "--forgets", is_flag=True, help="What falls due may be forgotten; debtors speak a language and are reminded."
@@ -117,9 +122,14 @@ def simulate(params: Params, debtors: int, seed: int, out: Path, **how: Any) -> 
         click.echo(str(out))
         return
     how.pop("arriving")
+    odd = how.pop("unusual")
     nature = Nature(*(how.pop(name) for name in ("slice", "effect", "hidden", "fatigue", "meant", "forgets")))
     clocks = {"horizon_days": params.label.horizon_days, "maturity_days": params.label.maturity_days}
     make_portfolio(debtors, seed, out, **how, **clocks, nature=nature)
+    if odd is not None:
+        from pipeline.simulate.unusual import plant
+
+        plant(out, seed, odd == "planted")
     click.echo(str(out))
 
 

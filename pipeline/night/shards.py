@@ -18,6 +18,7 @@ import pandas as pd
 
 from features.cohort import scorable
 from features.days import date_of
+from features.identity import to_verify
 from features.settlements import CASH, net_known
 from features.tables import NO_DAY, NO_MONEY
 from features.versions import arranged
@@ -245,6 +246,7 @@ def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame, stat
         facts[name] = np.where(np.isnan(days), NO_DAY, job.as_of - np.nan_to_num(days)).astype(np.int32)
     facts["broken_promises"] = np.nan_to_num(facts["broken_promises"]).astype(np.int32)
     facts["last_worked"] = _last_worked(job, seen)
+    facts |= _identity(job, seen, rows)
     facts["charged_off"] = statuses & BIT["charged_off"] != 0
     facts["disputed"] = disputed_arrears(seen.tables, seen.cohort.frame, Sight(job.as_of))
     facts["asked"] = asked_for(rows, facts["disputed"])
@@ -259,6 +261,17 @@ def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame, stat
     whole = pd.concat(parts, axis=1)
     classes = [name for name in whole if isinstance(whole[name].dtype, pd.CategoricalDtype)]
     return whole.astype(dict.fromkeys(classes, "str"))  # shards name different classes; text adds up
+
+
+def _identity(job: Job, seen: View, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """verify: why the debtor's identity is to be verified first, "" where not; verify_on: the day of it, NO_DAY."""
+    own = job.params.unusual
+    found = to_verify(seen.tables, job.as_of, own.verify_days) if own is not None else to_verify({}, job.as_of, 0)
+    told = found.set_index("debtor_id").reindex(rows["debtor_id"].astype("str"))
+    return {
+        "verify": told["why"].fillna("").to_numpy(dtype=object),
+        "verify_on": told["on"].fillna(NO_DAY).to_numpy(np.int64).astype(np.int32),
+    }
 
 
 def spread_of(job: Job, seen: View, scores: pd.DataFrame) -> pd.DataFrame:

@@ -233,6 +233,7 @@ def _reason(sign: str, rows: pd.DataFrame, speech: Speech, said: Mapping[str, An
     rows = rows.sort_values(["amount", "account_id"], ascending=[False, True])
     first = rows.iloc[0]
     sums = rows.groupby("currency")["amount"].sum().sort_index()
+    sums = sums[sums > 0] if (sums > 0).any() else sums.iloc[:1]
     return said["signs"][sign].format(
         amount=" + ".join(speech.money(int(minor), str(code)) for code, minor in sums.items()),
         usual=speech.money(int(first["usual"]), str(first["currency"])),

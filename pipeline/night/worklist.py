@@ -14,14 +14,16 @@ import pandas as pd
 from features.days import date_of
 from features.tables import NO_DAY, NO_TIME
 from models.prioritise import VALUE_COLUMNS, counted, in_order
-from pipeline.columns import ASKED_COLUMNS, NEXT_COLUMNS, PUBLISHED_SCORES, TREATED_COLUMNS, WORKLIST_COLUMNS
+from pipeline.columns import ASKED_COLUMNS, IDENTITY, NEXT_COLUMNS, PUBLISHED_SCORES, TREATED_COLUMNS, WORKLIST_COLUMNS
 from pipeline.law.counts import NO_LIMIT
 from pipeline.night.offered import list_columns, opened_lines
 from pipeline.night.ranking import Ranked
 from pipeline.night.score import MONEY_SCORES, Job
 from pipeline.night.shards import Worked
 from pipeline.night.treatment import Treated
+from pipeline.pages.language import words
 from pipeline.pages.publication import Details, Night
+from pipeline.pages.speech import Speech
 from pipeline.store.store import Store
 
 VALUED_OF = ["expected_recovery", "added_recovery"]  # value.mode says which of them the net value counts
@@ -62,6 +64,9 @@ def night_of(
         offered = list_columns(listed, treated, job.params.worklist.language)
         listed = listed.drop(columns=[name for name in TREATED_COLUMNS if name in listed]).join(offered)
         details = replace(details, treatment=opened_lines(listed, treated, job.params.worklist.language))
+    if job.params.unusual is not None:
+        columns += [IDENTITY]
+        listed = listed.assign(**{IDENTITY: _verified(listed, job.params.worklist.language)})
     shut = rows[rows["group"].isin(["excluded", "deferred"])].sort_values("account_id", ignore_index=True)
     alone = rows[rows["group"] == "self_cure"].sort_values("account_id", ignore_index=True)
     held = (
@@ -135,6 +140,13 @@ def _audit(listed: pd.DataFrame, job: Job) -> pd.DataFrame:
         "last_worked",
     ]
     return audit[[*about, "fx", "rates_date", *VALUE_COLUMNS[1:], *planned]]
+
+
+def _verified(listed: pd.DataFrame, language: str) -> list[str]:
+    """In a sentence whose identity is to be verified before anything is said, and since when; "" where not."""
+    said, speech = words(language)["verify_identity"], Speech(language)
+    told = zip(listed["verify"], listed["verify_on"], strict=True)
+    return [said[why].format(day=speech.day(date_of(int(day)), "medium")) if why else "" for why, day in told]
 
 
 def nothing_overdue(rows: pd.DataFrame) -> np.ndarray:

@@ -34,6 +34,8 @@ NOT_ON_THE_PAGE = frozenset(
         "monitor_says",
         "stops",
         "messages",
+        "unusual",
+        "verify_identity",
         "treatment",
         "report",
         "rules",

@@ -71,7 +71,8 @@ class Details:
 class Night:
     """Everything one night publishes. Frames are in their published order; nothing here is sorted or dropped later.
 
-    worklist   exactly WORKLIST_COLUMNS, under a treatment policy TREATED_COLUMNS after them
+    worklist   exactly WORKLIST_COLUMNS, under a treatment policy TREATED_COLUMNS after them, IDENTITY last where it is
+               looked for
                Money int64 minor units (net_value of reporting_currency, the rest of
                currency), NO_MONEY where missing; dates are dates or missing; contact_from and contact_until "HH:MM" on
                the debtor's clock

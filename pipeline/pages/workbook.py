@@ -46,7 +46,7 @@ LONGEST_CELL = 32_000  # a cell holds 32,767 characters
 LONGEST_SHEET_NAME = 31
 WIDTHS = {"text": 14, "money": 12, "date": 11, "share": 9, "count": 7, "instant": 17, "number": 10}
 WIDE = {"reason_1": 34, "reason_2": 30, "reason_3": 30, "reason": 60, "citation": 30, "rule": 26, "time_zone": 17}
-WIDE |= {"proposal": 22, "proposal_terms": 36, "alternative": 30, "route": 14, OFFERED: 16}
+WIDE |= {"verify_identity": 24, "proposal": 22, "proposal_terms": 36, "alternative": 30, "route": 14, OFFERED: 16}
 WIDE |= {"outcome": 18, "contacted_at": 10, "promise_amount": 11, "promise_due_on": 11, "skipped_because": 18}
 WIDE |= {AGAIN: 16}
 WIDE |= {"account_id": 13, "debtor_id": 12, "joined_accounts": 12, "days_past_due": 8, "p_recovered": 9, "channel": 9}
@@ -60,7 +60,7 @@ WIDE |= {
     "display_phone": 18,
 }
 WRAPPED = frozenset({"reason_1", "reason_2", "reason_3", "joined_accounts", "display_name"})
-WRAPPED |= {"proposal", "proposal_terms", "alternative", "route"}
+WRAPPED |= {"verify_identity", "proposal", "proposal_terms", "alternative", "route"}
 LINE_HEIGHT, MOST_LINES = 15, 8  # points of a line of text; lines that a row is made high enough for
 # Left out of sight and of print, so that a sheet is read on A4; each is one click away.
 FOLDED = frozenset(

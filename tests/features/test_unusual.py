@@ -172,7 +172,7 @@ def rows_of(frame, *columns: str) -> set[tuple]:
     return {tuple(row) for row in frame[list(columns)].to_numpy(dtype=object).tolist()}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(told_worlds())
 def test_every_sign_is_what_plain_loops_over_the_delivery_find(case):
     world, night, salt = case

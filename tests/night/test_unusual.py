@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
 import stat
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from features.currencies import DECIMALS
+from features.days import day_number
 from features.errors import ContractError
+from features.identity import to_verify
 from features.ledger import history
 from features.terms import Terms
 from features.unusual import KINDS, Readings
-from pipeline.columns import UNUSUAL_COLUMNS
+from pipeline.columns import IDENTITY, UNUSUAL_COLUMNS
+from pipeline.night.night import publish_night
 from pipeline.night.unusual import NOT_JUDGED, unusual_of, unusual_shard
 from pipeline.pages.csv_file import csv_text
 from pipeline.pages.publish import publish
 from pipeline.pages.record import UNUSUAL
 from pipeline.pages.without import Whose, without
 from pipeline.params import Params, ParamsRefused, load
+from pipeline.store.store import Store
+from tests.worlds.commands import NIGHT as AS_OF
 from tests.worlds.paper_nights import night as paper_night
 from tests.worlds.params import written_params
 from tests.worlds.worlds import World, day
@@ -236,3 +244,41 @@ def test_cases_that_do_not_fit_together_are_refused(params):
             publish(replace(paper_night(), unusual=broken), None)
     with pytest.raises(ContractError, match="lacks 'reasons'"):
         publish(replace(paper_night(), unusual=found.drop(columns="reasons")), None)
+
+
+@pytest.fixture(scope="module")
+def looked(house, tmp_path_factory) -> Path:
+    """The last night of the house again, by params that look for unusual cases."""
+    folder = tmp_path_factory.mktemp("looked")
+    params = load(written_params(folder / "params.yaml", house, unusual={}))
+    return publish_night(house / "store", dt.date.fromisoformat(AS_OF), folder / "out", params).folder
+
+
+def test_a_night_that_looks_changes_no_score_and_no_place_on_the_list(house, looked):
+    before = house / "out" / AS_OF
+    for name in ("worklist.parquet", "scores.parquet", "next_in_line.csv", "excluded.csv", "deferred.csv"):
+        if name == "worklist.parquet":
+            after = pd.read_parquet(looked / name)
+            assert list(after)[-1] == IDENTITY
+            pd.testing.assert_frame_equal(after.drop(columns=IDENTITY), pd.read_parquet(before / name))
+        else:
+            assert (looked / name).read_bytes() == (before / name).read_bytes()
+    outputs = [json.loads((place / "manifest.json").read_text())["outputs"] for place in (before, looked)]
+    assert set(outputs[1]) - set(outputs[0]) == {UNUSUAL}
+
+
+def test_every_face_of_the_list_says_whose_identity_is_to_be_verified(house, looked):
+    store, night = Store(house / "store"), day_number(dt.date.fromisoformat(AS_OF))
+    found = pd.concat([to_verify(store.tables(shard), night, 14) for shard in range(store.shards)])
+    listed = pd.read_csv(looked / "worklist.csv", dtype="str", keep_default_na=False)
+    told = listed.set_index("debtor_id")[IDENTITY]
+    wanted = found.set_index("debtor_id")["why"].reindex(told.index).fillna("")
+    assert ((told != "") == (wanted != "")).all()
+    assert 0 < (told != "").sum() < len(told)
+    assert told[wanted == "wrong_party"].str.contains("somebody else answered").all()
+    assert told[wanted == "new_endpoint"].str.contains("is new since").all()
+    page = (looked / "worklist.html").read_text()
+    assert all(json.dumps(one)[1:-1] in page for one in set(told))
+    with zipfile.ZipFile(looked / "worklist.xlsx") as packed:
+        sheets = b"".join(packed.read(name) for name in packed.namelist() if name.startswith("xl/worksheets/sheet"))
+    assert all(one.encode() in sheets for one in set(told))

@@ -77,7 +77,7 @@ def _of_the_night(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, Sampl
     known, counts = manifest["accounts_known"], manifest["counts"]
     yield "accounts_known", "Accounts by what the night found them to be.", _labelled("state", known)
     yield "accounts", "Scorable accounts by where the night put them.", _labelled("group", counts)
-    yield "warnings", "Warnings of the night.", {"": len(manifest["warnings"])}
+    yield "warnings", "Warnings of the night.", {"": manifest.get("warned", len(manifest.get("warnings", ())))}
     for what in ("rows_in", "accepted", "quarantined", "duplicates", "forgotten"):
         found = {table["name"]: table[what] for table in manifest["tables"]}
         yield f"delivery_{what}", f"Rows of the night's delivery: {what}.", _labelled("table", found)

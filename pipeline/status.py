@@ -313,7 +313,7 @@ def runs(out: Path) -> list[dict[str, Any]]:
                 "reporting_currency": manifest.get("reporting_currency", ""),
                 "verdict": STOP if stopped else verdict_of(out, dt.date.fromisoformat(night)),
                 "seconds": round(took, 1),
-                "warnings": len(manifest.get("warnings", [])),
+                "warnings": manifest.get("warned", len(manifest.get("warnings", []))),
             }
         )
     return found

@@ -96,6 +96,8 @@ def test_no_series_goes_away_where_a_list_is_refused(out, tmp_path):
     after = samples(tmp_path / "recoup.prom")
     assert {name for name in before if "stage_seconds" not in name} <= after.keys()
     assert after['recoup_accounts{group="worklist"}'] == 7
+    assert after["recoup_warnings"] == before["recoup_warnings"] == 1
+    assert '"one"' not in (out / ".stopped.json").read_text()  # a warning may name accounts
     assert [after[f"recoup_{name}"] for name in ("list_as_of_timestamp_seconds", "list_verdict")] == [0, -1]
     assert [after[f"recoup_{name}"] for name in ("run_verdict", "nights_kept_back")] == [2, 1]
     assert [before[f"recoup_{name}"] for name in ("run_verdict", "nights_kept_back")] == [-1, 0]

@@ -28,8 +28,9 @@ MARKED, KEEP_LAST, REFUSE = "publish_marked", "keep_last", "refuse"  # monitor.o
 KEPT_BACK = ".kept-back.json"  # nights that the monitor has kept from being published
 STOPPED = ".stopped.json"  # what was found of such nights, for as long as none of their runs is published
 MOST_STOPPED = 120
-# What of a night's manifest is kept where it is not published: figures of the whole, and no person's.
-KEPT_OF_IT = ("model", "monitor", "accounts_known", "counts", "tables", "warnings")
+# What of a night's manifest is kept where it is not published: figures of the whole, and no person's; of its warnings,
+# which may name accounts, how many they are.
+KEPT_OF_IT = ("model", "monitor", "accounts_known", "counts", "tables", "warned")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def keep_back(out: Path, night: dt.date, manifest: Mapping[str, Any] | None = No
     """
     write_whole(out / KEPT_BACK, json.dumps(sorted({*kept_back(out), night.isoformat()})) + "\n")
     if manifest is not None:
-        found = {name: manifest[name] for name in KEPT_OF_IT if name in manifest}
+        told = {**manifest, "warned": len(manifest.get("warnings", ()))}
+        found = {name: told[name] for name in KEPT_OF_IT if name in told}
         _remember_stopped(out, {**stopped_nights(out), night.isoformat(): found})
 
 

@@ -110,19 +110,21 @@ class Encoder:
     def check(self, matrix: pd.DataFrame) -> None:
         """Refuse a matrix whose columns differ from those the model was taught on, by name; their order is free."""
         present = list(matrix.columns)
-        missing = [name for name in self.names if name not in set(present)]
+        held, known = set(present), set(self.names)
+        missing = [name for name in self.names if name not in held]
         if missing:
             raise ContractError.missing_columns("features", missing, present)
-        extra = [name for name in present if name not in set(self.names)]
+        extra = [name for name in present if name not in known]
         if extra:
             raise ContractError.unknown_columns("features", extra, self.names)
         if len(present) != len(self.names):
             twice = sorted({name for name in present if present.count(name) > 1})
             raise ContractError(f"Table 'features' holds {', '.join(map(repr, twice))} more than once. Keep one.")
+        types = dict(zip(present, matrix.dtypes, strict=True))
         drifted = [
-            f"{name!r} ({matrix[name].dtype})"
+            f"{name!r} ({types[name]})"
             for name, kind in zip(self.names, self.kinds, strict=True)
-            if (kind == CLASS) != _is_class(matrix[name]) or (kind != CLASS and matrix[name].dtype != np.float64)
+            if (kind == CLASS) != _is_class(types[name]) or (kind != CLASS and types[name] != np.float64)
         ]
         if drifted:
             raise ContractError(
@@ -173,12 +175,12 @@ class Encoder:
         return cls(tuple(card["names"]), tuple(card["kinds"]), card["rates"], card["fills"], money, card["medians"])
 
 
-def _is_class(column: pd.Series) -> bool:
-    return isinstance(column.dtype, pd.CategoricalDtype | pd.StringDtype) or column.dtype == object
+def _is_class(dtype: Any) -> bool:
+    return isinstance(dtype, pd.CategoricalDtype | pd.StringDtype) or dtype == np.dtype(object)
 
 
 def _kind(column: pd.Series, is_money: bool) -> str:
-    if _is_class(column):
+    if _is_class(column.dtype):
         return CLASS
     if column.dtype != np.float64:
         raise ContractError(f"Table 'features' column {column.name!r} must be float64 or category. Got {column.dtype}.")

@@ -81,8 +81,8 @@ class Sentences:
         self.entries = {entry.name: entry for entry in catalogue if entry.name in matrix.columns}
         self.voice = voice
         self._values = {
-            name: matrix[name].to_numpy(dtype=object) if matrix[name].dtype != np.float64 else matrix[name].to_numpy()
-            for name in matrix.columns
+            name: column.to_numpy(dtype=object if column.dtype != np.float64 else None)
+            for name, column in matrix.items()
         }
         self._currencies = cohort["currency"].astype("str").to_numpy()
 

@@ -50,9 +50,10 @@ def remembered(store: Store, first: int, as_of: int, days: int) -> Remembered:
     if len(drawn):
         drawn = drawn[(drawn["as_of"] == drawn["assigned_on"]) & drawn["arm"].isin([CONTROL, WORKED])]
     texts = dict.fromkeys(("account_id", "portfolio", "group"), "str")
+    names = dict.fromkeys(("account_id", "debtor_id", "arm"), "str")
     return Remembered(
         groups.reindex(columns=list(GROUPED)).astype(texts),
-        drawn.reindex(columns=list(DRAWN)).reset_index(drop=True),
+        drawn.reindex(columns=list(DRAWN)).astype(names).reset_index(drop=True),
     )
 
 

@@ -38,6 +38,7 @@ from tests.judges.client_judge import (
     source_of,
 )
 from tests.worlds.afterwards import EARLIER, NIGHT, House
+from tests.worlds.deliveries import PARAMS, charge, instalment, payment, placement, taken
 from tests.worlds.marked_pages import Marked, read
 
 AFTER_A_LIST = dt.date(2026, 9, 10)
@@ -244,6 +245,50 @@ def test_a_payment_stands_behind_the_first_thing_that_holds():
     found = sources(payments, contacts, groups, placements, due, 30)
     # the second of A1 is 31 days after the contact, A4's contact came later, A6 was recalled on the day
     assert found.tolist() == ["contacted", "left", "listed", "held_out", "left", "agency", "not_due"]
+
+
+def test_a_book_of_agencies_and_plans_without_a_contact_log(tmp_path):
+    """From the delivery to the page: an agency from 10 February until 5 March, a plan of two instalments."""
+    plan = {"account_id": "A2", "plan_id": "L1", "agreed_on": "2026-03-20", "total": "90.00"}
+    taken(
+        tmp_path,
+        charges=[charge(charge_id="C9", account_id="A2", amount="250.50")],
+        payments=[
+            payment(payment_id="P1", occurred_at="2026-02-12T10:00:00+01:00", amount="40.02"),
+            payment(payment_id="P2", occurred_at="2026-03-05T10:00:00+01:00", amount="20.00"),
+            payment(payment_id="P3", account_id="J1", occurred_at="2026-02-12T10:00:00+09:00", amount="100"),
+            payment(payment_id="P4", account_id="K1", occurred_at="2026-02-12T10:00:00+09:00", amount="1.000"),
+        ],
+        placements=[placement(placed_on="2026-02-10", recalled_on="2026-03-05", commission="0.25", fixed_cost="12.50")],
+        plans=[
+            instalment(**plan, due_on="2026-04-03", amount="30.00"),
+            instalment(**plan, due_on="2026-04-12", amount="60.00"),
+        ],
+    )
+    book = PARAMS.portfolios["paris"]
+    whole = PARAMS.model_copy(
+        update={
+            "portfolios": {
+                **PARAMS.portfolios,
+                "paris": book.model_copy(update={"delivers": (*book.delivers, "plans")}),
+            }
+        }
+    )
+    place = write_reports(tmp_path / "store", tmp_path / "out", dt.date(2026, 4, 1), 60, whole, "en")
+    page = (place / "client-paris.html").read_text(encoding="utf-8")
+    shown = {at[2:]: read(*told) for at, told in Marked(page).found.items()}
+    assert shown[("source", "EUR", "worked")] == shown[("source", "EUR", "sources", "agency", 1)] == 4002
+    assert shown[("source", "EUR", "ordinary")] == 2000  # of the day of the recall
+    rows = [shown[("commission", "EUR", "rows", 0, part)] for part in (1, 2, 3, 4)]
+    assert rows == [0.25, 4002, 1000, 1250]  # 10.005 is 10.00 to even
+    assert shown[("commission", "EUR", "remitted")] == 6002 - 2250
+    weeks = [(shown[("due", "EUR", week, 4)], shown.get(("due", "EUR", week, 5))) for week in range(3)]
+    assert weeks == [(1, 3000), (1, 6000), (0, None)]
+    assert "No contact log is delivered" in page
+    assert "The store knows of no list of those days" in page
+    assert "Nobody of this book is held out by lot." in page
+    assert "no rate of KWD" in (place / "client-tokyo.html").read_text(encoding="utf-8")
+    assert "nothing can be said of collectors" in (place / "collectors.html").read_text(encoding="utf-8")
 
 
 def test_without_a_lot_nothing_is_said():

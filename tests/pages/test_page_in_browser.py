@@ -89,6 +89,22 @@ def test_reasons_have_room_on_every_screen(show, width):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("width", [390, 1110])
+def test_whose_identity_is_to_be_verified_is_seen_beside_the_channel_and_told_in_the_opened_row(show, width):
+    made = night(5)
+    said = ["", "Verify identity first: a number or address is new since 12 Nov 2026.", "", "", ""]
+    made = replace(made, worklist=made.worklist.assign(verify_identity=said))
+    page = show(made, viewport={"width": width, "height": 900})
+    rows = page.locator("tr.row")
+    assert ["verify" in rows.nth(place).inner_text() for place in range(5)] == [bool(one) for one in said]
+    badge, cell = rows.nth(1).locator(".badge.warn", has_text="verify"), rows.nth(1)
+    box, whole = badge.bounding_box(), cell.bounding_box()
+    assert (badge.get_attribute("title"), box["x"] + box["width"] <= whole["x"] + whole["width"]) == (said[1], True)
+    rows.nth(1).click()
+    assert said[1] in page.locator(".pane p.adds").all_inner_texts()
+    assert "verify" not in show(night(5)).locator("tr.row").nth(1).inner_text()
+
+
 @pytest.mark.parametrize("width", [1110, 1200, 1366, 1600])
 def test_the_first_reason_is_read_whole_and_rows_keep_one_height(show, width):
     made = night(30)

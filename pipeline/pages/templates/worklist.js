@@ -201,12 +201,14 @@
     const found = [...(details.reasons[i] || []), ...(details.effects[i] || [])].find(([text]) => strings[text] === list["reason_" + position][i]);
     return found ? found[1] : 0;
   };
+  // Whose identity is to be verified first: the sentence on pointing, and in full where the row is opened.
+  const verifyBadge = (i) => (list.verify_identity && list.verify_identity[i] ? el("span", { class: "badge warn", title: list.verify_identity[i] }, words.row.verify) : null);
   const contactCell = (i, now) => {
     const left = list.contacts_left[i], name = word("channels", list.channel[i]), called = agreed[i] !== null;
     const badge = el("span", { class: "badge" + (called ? " warn" : windowState(i, now) === 0 ? " good" : "") },
       called ? fill(words.row.agreed, { channel: name, time: clockFormat.format(new Date(dayZero + agreed[i] * 60000)) }) : name);
     const span = from[i] === null ? words.row.no_window : hhmm(from[i]) + "–" + hhmm(until[i]);
-    const first = el("span", { class: "one" }, badge, left === null ? "" : " " + fill(words.row.left, { n: whole.format(left) }));
+    const first = el("span", { class: "one" }, badge, verifyBadge(i), left === null ? "" : " " + fill(words.row.left, { n: whole.format(left) }));
     return [first, callLink(i, "call"), el("span", { class: "two", title: list.time_zone[i] }, span + " " + (list.time_zone[i] || "").split("/").pop().replace(/_/g, " "))];
   };
   const reasonLine = (i, n, className) => {
@@ -216,8 +218,6 @@
     return line;
   };
   const brokenBadge = (i) => (list.broken_promises[i] ? el("span", { class: "badge bad" }, list.broken_promises[i] === 1 ? words.row.broken_one : fill(words.row.broken, { n: list.broken_promises[i] })) : null);
-  // Whose identity is to be verified first: the sentence on pointing, and in full where the row is opened.
-  const verifyBadge = (i) => (list.verify_identity && list.verify_identity[i] ? el("span", { class: "badge warn", title: list.verify_identity[i] }, words.row.verify) : null);
   // Under the arrears: what to ask for where a charge is disputed, else a credit elsewhere, else the balance; all of it on pointing.
   const unlate = (i) => ({ charged_off: words.row.charged_off, placed: fill(words.row.placed, { day: audit.placed_on ? shortDay(audit.placed_on[i] ?? 0) : "" }) })[audit.nothing_overdue ? audit.nothing_overdue[i] : ""];
   const askedFor = (i, currency) => {
@@ -235,7 +235,7 @@
     const row = el("tr", { class: "row" + (tick.checked ? " ticked" : ""), "data-row": i },
       el("td", { class: "end count" }, tick, opener, el("b", {}, whole.format(i + 1)), queues.length > 1 ? el("span", { class: "two", title: inQueue(i) }, whole.format(list.rank[i]) + " / " + whole.format(inQueues.get(list.queue[i]))) : null),
       el("th", { scope: "row", class: "id" }, el("span", { class: "one free", title: account }, account),
-        el("span", { class: "two", title: list.debtor_id[i] }, verifyBadge(i), joined ? el("span", { class: "badge", title: list.joined_accounts[i] }, joined === 1 ? words.row.joined_one : fill(words.row.joined, { n: joined })) : null, free(shownOf(i, "display_name") || list.debtor_id[i]))),
+        el("span", { class: "two", title: list.debtor_id[i] }, joined ? el("span", { class: "badge", title: list.joined_accounts[i] }, joined === 1 ? words.row.joined_one : fill(words.row.joined, { n: joined })) : null, free(shownOf(i, "display_name") || list.debtor_id[i]))),
       el("td", {}, el("span", { class: "one free", title: list.portfolio[i] }, list.portfolio[i]), el("span", { class: "two free", title: list.product[i] }, list.product[i])),
       el("td", { class: "end money" }, el("span", { class: "one" }, money(list.arrears[i], currency)), askedFor(i, currency)),
       el("td", { class: "end count" }, list.days_past_due[i] === null ? "–" : whole.format(list.days_past_due[i])),
@@ -408,7 +408,7 @@
   const contactsPane = (i) => {
     const spoken = triples(details.contacts[i], 5), promised = triples(details.promises[i], 4), currency = list.currency[i];
     const badge = (key) => el("span", { class: "badge " + ({ kept: "good", broken: "bad", open: "warn" }[key] || "") }, word("states", key));
-    return pane(words.detail.contacts, list.verify_identity ? list.verify_identity[i] : "",
+    return pane(words.detail.contacts, "", list.verify_identity && list.verify_identity[i] ? el("p", { class: "adds" }, list.verify_identity[i]) : null,
       spoken.length ? simpleTable([words.detail.day, words.tools.channel, words.detail.direction, words.heads.outcome], spoken.map(([back, minute, channel, direction, outcome]) => ({ cells: [day(back) + (minute >= 0 ? " " + hhmm(minute) : ""), word("channels", strings[channel]), word("directions", strings[direction]), word("outcomes", strings[outcome])] }))) : el("p", { class: "small" }, words.detail.no_contacts),
       el("h3", {}, words.detail.promises),
       promised.length ? el("ul", { class: "promises" }, ...promised.map(([made, due, minor, key]) => el("li", {}, badge(strings[key]), " " + fill(words.detail.promised, { amount: money(minor, currency), due: day(due), made: day(made) })))) : el("p", { class: "small" }, words.detail.no_promises));

@@ -25,6 +25,7 @@ def like_for_like(work: pd.DataFrame, debtors_least: int, events_least: int) -> 
               others' rows; width by Sidak's bound for all workers that are told. NaN for a worker with fewer than
               debtors_least debtors, or where neither it nor, of as many rows, the others would have events_least events
     """
+    work = work.assign(**{name: pd.factorize(work[name])[0] for name in ("debtor_id", "kind")})
     found = pd.DataFrame(
         [_one(work, who) for who in sorted(work["who"].unique())],
         columns=[*COLUMNS[:-2], "error", "foretold"],

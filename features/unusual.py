@@ -73,8 +73,8 @@ class Readings:
 def readings(tables: Mapping[str, pd.DataFrame], ledger: Ledger, as_of: int, limits: Limits) -> Readings:
     """Of all accounts known before the night, from what was known before it and happened in [as_of - days, as_of)."""
     known = _known(tables["accounts"], as_of)
-    paid = _paid(ledger.settlements, known, as_of)
-    said = _contacts(tables, known, as_of)
+    paid = _paid(ledger.settlements, known, as_of, as_of - limits.days - max(LOOKS_BACK, limits.refund_days))
+    said = _contacts(tables, known, as_of, as_of - limits.days)
     recent = paid[(paid["occurred_on"] >= as_of - limits.days).to_numpy()]
     reached = said[((said["occurred_on"] >= as_of - limits.days) & said["endpoint_id"].notna()).to_numpy()]
     asked = said[(said["request"] == "refund").to_numpy(bool)]
@@ -116,13 +116,13 @@ def _known(accounts: pd.DataFrame, as_of: int) -> pd.DataFrame:
     return rows.astype(dict.fromkeys(OF_ACCOUNT, "str")).assign(place=rows["place"].astype("str").fillna(""))
 
 
-def _paid(found: Settlements, known: pd.DataFrame, as_of: int) -> pd.DataFrame:
-    """The payments known before the night that stand: account_no, occurred_at, occurred_on, amount, method, instrument,
-    taken_back (minor units known by then), back_on (the last such day, NO_DAY).
+def _paid(found: Settlements, known: pd.DataFrame, as_of: int, since: int) -> pd.DataFrame:
+    """The payments since a day known before the night that stand: account_no, occurred_at, occurred_on, amount, method,
+    instrument, taken_back (minor units known by then), back_on (the last such day, NO_DAY).
     """
     numbers = found.accounts[found.position]
     stands = (found.kind == CASH) & (found.known_on < as_of) & (found.occurred_on < as_of)
-    stands &= (found.replaced_on >= as_of) & np.isin(numbers, known.index.to_numpy())
+    stands &= (found.occurred_on >= since) & (found.replaced_on >= as_of) & np.isin(numbers, known.index.to_numpy())
     owner = np.repeat(np.arange(found.row.size), np.diff(found.reversal_offsets))
     told = found.reversal_known_on < as_of
     taken = np.zeros(found.row.size, np.int64)
@@ -144,16 +144,20 @@ def _texts(rows: pd.DataFrame, name: str) -> np.ndarray:
     return cells.where(cells.notna(), None).to_numpy(object)
 
 
-def _contacts(tables: Mapping[str, pd.DataFrame], known: pd.DataFrame, as_of: int) -> pd.DataFrame:
-    """The contacts in force on the night: account_no, occurred_on, endpoint_id, request, outcome."""
+def _contacts(tables: Mapping[str, pd.DataFrame], known: pd.DataFrame, as_of: int, since: int) -> pd.DataFrame:
+    """The contacts in force on the night: account_no, occurred_on, endpoint_id, request, outcome. Before `since` those
+    alone that say what was asked for.
+    """
     names = ["account_no", "occurred_on", "endpoint_id", "request", "outcome"]
     if "contacts" not in tables:
         return pd.DataFrame({name: pd.Series([], dtype=object) for name in names}).astype({names[0]: "int64"})
     frame = arranged(tables["contacts"], "contacts")
     gone = superseded_on(frame, key_of(frame, "contacts"), "contacts")
     stands = is_last_known(frame["known_on"].to_numpy(), gone, as_of) & (frame["occurred_on"] < as_of).to_numpy()
-    stands &= np.isin(frame["account_no"].to_numpy(), known.index.to_numpy())
-    rows = frame[stands]
+    wanted = (frame["occurred_on"] >= since).to_numpy()
+    if "request" in frame:
+        wanted = wanted | frame["request"].notna().to_numpy()
+    rows = frame[stands & wanted & np.isin(frame["account_no"].to_numpy(), known.index.to_numpy())]
     texts = {name: _texts(rows, name) for name in names[2:]}
     return pd.DataFrame({name: rows[name].to_numpy() for name in names[:2]} | texts)
 

@@ -170,7 +170,9 @@ def judged_night(
         alarm = judge(store, made.job, assignments(made.ranked, made.job), made.worked)
     told = alarm.told()
     if alarm.strangers and params.monitor.on_stop == MARKED:
-        table = table or age_band(store.path, partial(panel, store, params, before=made.job.as_of), params)
+        table = table or age_band(
+            store.path, partial(panel, store, params, before=made.job.as_of, features=False), params
+        )
         told["instead_of"] = {**made.night.model, "sha256": made.job.model.sha256}
         made = make_night(store, as_of, out, params, stages, table, left=made)
     manifest = {**made.night.manifest, "monitor": told}

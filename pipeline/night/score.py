@@ -63,7 +63,7 @@ def job_for(store: Store, as_of: dt.date, params: Params, approved: Approved | N
     night = day_number(as_of)
     approved = champion(store.path) if approved is None else approved
     if approved is None:
-        approved = age_band(store.path, lambda: panel(store, params, before=night), params)
+        approved = age_band(store.path, lambda: panel(store, params, before=night, features=False), params)
     versions = {name: version for name, version in store.versions().items() if name in READ_WHOLE}
     has_effect = getattr(load_model(approved.folder, approved.sha256), "effect", None) is not None
     rung = standing_rung(store, night, params.label.gap_days, has_effect)

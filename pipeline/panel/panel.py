@@ -208,18 +208,22 @@ def panel(
     before: int | None = None,
     further: Sequence[LabelTerms] = (),
     weekly: bool = False,
+    features: bool = True,
 ) -> Panel:
     """Every scorable account (or a seeded sample of debtors, weighted) on every training night,
     with features and mature labels.
 
     further: terms under which the same rows are labelled too, in the same pass; nights and rows are those of the
-    params' own. weekly: with what came in week by week.
+    params' own. weekly: with what came in week by week. features: False leaves the matrix without a column, for who
+    counts outcomes alone.
     """
     versions = store.versions()
     nights = training_nights(store, params, before)
     complete = payments_through(store, before)
     asked, keep = (params.label_terms(), *further), kept_share(store, params, versions)
-    work = partial(_panel_of_shard, store.path, tuple(nights), complete, params, asked, versions, keep, weekly)
+    work = partial(
+        _panel_of_shard, store.path, tuple(nights), complete, params, asked, versions, keep, weekly, features
+    )
     parts = list(map_shards(work, range(store.shards), params.engine, threads=True))
     cohorts, matrices, counts, found, recoveries, weeks = zip(*parts, strict=True)
     cohort = pd.concat(cohorts, ignore_index=True)
@@ -285,11 +289,12 @@ def _panel_of_shard(
     versions: Mapping[str, int],
     keep: float,
     weekly: bool,
+    features: bool,
     shard: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[pd.DataFrame], list[pd.DataFrame], tuple[Any, ...] | None]:
     """Cohort, matrix, accounts by reason, and per terms the labels and the sums of their maturity curve; what came in
     week by week where asked for."""
-    seen = view(Store(store_path), shard, nights, params, versions, keep=keep, whole=False)
+    seen = view(Store(store_path), shard, nights, params, versions, keep=keep, whole=False, features=features)
     rows, persons = seen.cohort.frame, Store(store_path).persons(versions)
     delivers = terms_of(Store(store_path), params, versions).delivers
     if persons is not None:  # one person on both sides of a split would be taught and judged at once

@@ -432,7 +432,8 @@ def _wander(
 
     A night's deviation is held against its debtors' own from the same level: the sum of their squares is what chance
     makes of it, and of a common shock as much as one of them is of the night (Σ of squared parts of the expectation).
-    So a night of one debtor says nothing, whatever he paid.
+    So a night of one debtor says nothing, whatever he paid. Nights weigh by what chance makes of their like in all of
+    the part: by their own, those with a large payment would weigh least, and the others seem to wander.
     """
     night = cohort["as_of"].to_numpy()
     debtors, _ = pd.factorize(cohort["debtor_id"])
@@ -440,15 +441,15 @@ def _wander(
     for part in np.unique(parts[known]):
         own = known & (parts == part)
         level = came[own].sum() / expected[own].sum()
-        for one in np.unique(night[own]):
-            rows = own & (night == one)
-            _, whose = np.unique(debtors[rows], return_inverse=True)
-            told = np.bincount(whose, weights=expected[rows]) / expected[rows].sum()
-            apart = np.bincount(whose, weights=came[rows]) / expected[rows].sum() - level * told
-            chance = (apart**2).sum()
-            trust = 1 / (LEVEL_SD**2 + chance)
-            beyond += trust * (apart.sum() ** 2 - chance)
-            weight += trust * (1 - (told**2).sum())
+        whose = pd.DataFrame({"night": night[own], "who": debtors[own], "told": expected[own], "came": came[own]})
+        each = whose.groupby(["night", "who"])[["told", "came"]].sum()
+        nights = each["told"].groupby("night").transform("sum")
+        told, apart = each["told"] / nights, (each["came"] - level * each["told"]) / nights
+        squares = pd.DataFrame({"told": told**2, "chance": apart**2, "apart": apart}).groupby("night").sum()
+        usual = (squares["chance"] / squares["told"]).mean()
+        trust = 1 / (LEVEL_SD**2 + usual * squares["told"])
+        beyond += float((trust * (squares["apart"] ** 2 - squares["chance"])).sum())
+        weight += float((trust * (1 - squares["told"])).sum())
     return float(np.sqrt(max(beyond / weight, 0.0))) if weight > 0 else 0.0
 
 

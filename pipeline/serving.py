@@ -71,6 +71,9 @@ class Behind(RecoupError):
         )
 
 
+Hashes = tuple[tuple[Path, str | None], ...]  # file and its sha256, None where it cannot be read
+
+
 class Counter:
     """The desk that answers now: a newer one takes its place whole when something was delivered, a day has passed, or
     the params or a file of the law say something else.
@@ -82,25 +85,34 @@ class Counter:
         self.store_path, self.params, self.params_file = store_path, params, params_file
         self._taking = threading.Lock()  # one delivery, or one reading of the store, at a time
         self._behind_from: float | None = None  # on the monotonic clock; None while the desk could be held current
-        self._law = self._law_now()
+        own = self._own_now()
+        if (
+            params_file is not None and load(params_file) != params
+        ):  # changed since they were read: the next look sees it
+            own = tuple((file, None) for file, _ in own)
+        self._law = (*own, *self._named_now())
         self.desk = Desk(store_path, params, now).open()
 
-    def _law_now(self) -> tuple[tuple[Path, str | None], ...]:
-        """(file, sha256 or None where it cannot be read) of the params and of every file of the law."""
-        own = [self.params_file] if self.params_file is not None else []
-        return tuple((file, _sha256_of(file)) for file in (*own, *stands_on(self.params)))
+    def _own_now(self) -> Hashes:
+        """Of the file of the params."""
+        return () if self.params_file is None else ((self.params_file, _sha256_of(self.params_file)),)
+
+    def _named_now(self) -> Hashes:
+        """Of every file of the law that the params name."""
+        return tuple((file, _sha256_of(file)) for file in stands_on(self.params))
 
     def _opened_anew(self, now: dt.datetime) -> None:
         """With the params and the law as they stand now; those files that change meanwhile are noticed by the next
-        look.
+        look: they are hashed before they are read, and what they name afterwards.
         """
+        own = self._own_now()
         params = self.params if self.params_file is None else load(self.params_file)
         if params.paths != self.params.paths:
             log.warning("The params name other places. The service goes on with those of its start: start it again.")
             params = params.model_copy(update={"paths": self.params.paths})
         self.params, before = params, self.params
         try:
-            law = self._law_now()
+            law = (*own, *self._named_now())
             self.desk = Desk(self.store_path, params, now).open()
         except BaseException:
             self.params = before
@@ -155,7 +167,11 @@ class Counter:
         """Whether a desk was opened anew: for a delivery that came in elsewhere, another day, or another law."""
         with self._taking:  # while contacts are taken in, the store is between two versions
             try:
-                is_newest = self.desk.is_current() and self.desk.is_at_hand(now) and self._law == self._law_now()
+                is_newest = (
+                    self.desk.is_current()
+                    and self.desk.is_at_hand(now)
+                    and self._law == (*self._own_now(), *self._named_now())
+                )
                 if not is_newest:
                     self._opened_anew(now)
             except BaseException:

@@ -155,6 +155,20 @@ def test_what_refuses_an_older_night_leaves_a_newer_list_alone(place):
     assert newest(place / "out") is None
 
 
+def test_once_a_night_was_refused_no_older_one_becomes_the_list_that_is_worked(place):
+    out, day = place / "out", dt.timedelta(1)
+    publish(night(3, as_of=AS_OF - 9 * day), out, lambda: RAN)
+    lead_nowhere(out, AS_OF + day, "The monitor says stop.")
+    publish(night(4, as_of=AS_OF - 9 * day), out, lambda: RAN)
+    assert newest(out) is None
+    publish(night(4, as_of=AS_OF), out, lambda: RAN, held=[(AS_OF + day).isoformat()])  # the newest that is kept
+    assert newest(out) is None
+    assert (out / "EXPIRED.txt").exists()
+    publish(night(4, as_of=AS_OF + day), out, lambda: RAN, held=[(AS_OF + day).isoformat()])
+    assert newest(out) == (AS_OF + day).isoformat()
+    assert not (out / "EXPIRED.txt").exists()
+
+
 def test_a_list_that_was_put_back_is_told_with_who_and_why(place):
     publish(night(3, as_of=AS_OF + dt.timedelta(1)), place / "out", lambda: RAN)
     roll_back(place / "out", AS_OF, "ann", "a wrong rate", NOW)

@@ -29,7 +29,7 @@ from pipeline.law.sign_off import signed_by, stale_places
 from pipeline.law.upcoming import ahead
 from pipeline.messages.texts import Messages, messages_of
 from pipeline.night.agencies import agencies_compared
-from pipeline.night.alarm import MARKED, REFUSE, STOP, Alarm, Judge, Stopped, keep_back, let_go
+from pipeline.night.alarm import MARKED, REFUSE, STOP, Alarm, Judge, Stopped, keep_back, kept_back, let_go
 from pipeline.night.arms import draws_frame, tonights_rung
 from pipeline.night.details import opened_rows
 from pipeline.night.due_day import DueDay, about_due_day, due_day_proposals, offer_by_due_day
@@ -122,7 +122,7 @@ def publish_night(
             raise refusal
         remember = partial(_remember, store, made)
         with stages.stage("publish") as so_far:
-            folder = publish(made.night, out, lambda: _run_block(so_far(), made), remember)
+            folder = publish(made.night, out, lambda: _run_block(so_far(), made), remember, kept_back(out))
         pinned, night = (
             {name: made.night.manifest[name] for name in SAID if name in made.night.manifest},
             made.job.as_of,

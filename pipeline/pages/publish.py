@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,11 +66,13 @@ def publish(
     out: Path,
     ran: Callable[[], Mapping[str, Any]] | None = None,
     remember: Callable[[], None] | None = None,
+    held: Collection[str] = (),
 ) -> Path:
     """Publish a night to OUT/<as_of>/ and point OUT/current at the newest night. Returns the folder.
 
     ran: asked once every other file is on the disk; its answer is the manifest's `run` block. remember: called once the
-    night is found sound, before anybody can see it.
+    night is found sound, before anybody can see it. held: nights that were kept from being published; where `current`
+    leads nowhere because of one, an older night does not become the list that is worked.
 
     The same content again changes nothing; other content for the same night takes its place whole. A published folder
     that somebody has altered since is not lost: it is kept as OUT/<as_of>.altered-N. Files have mode 0600. Raises
@@ -92,7 +94,7 @@ def publish(
             _write_all(night, staging, ran)
             with _creating(place):
                 _put(staging, place)
-                _switch(out, place)
+                _switch(out, place, held)
         except BaseException:
             with contextlib.suppress(OSError):
                 settle(out)
@@ -348,11 +350,15 @@ def _bridged(place: Path) -> Path | None:
     return bridge
 
 
-def _switch(out: Path, place: Path) -> None:
-    """Point `current` at this night unless a newer one is published,
+def _switch(out: Path, place: Path, held: Collection[str] = ()) -> None:
+    """Point `current` at this night unless a newer one is published, or was taken away or kept back,
     and take away a notice of expiry that no longer holds; that of a list put back holds while a newer one is kept.
     """
     last, decision = newest(out), put_back(out)
+    later = [name for name in (*held, *(folder.name for folder in nights(out))) if name > place.name]
+    if last is None and later:
+        log.warning("%s leads nowhere and stays so: %s is older than the night of %s.", CURRENT, place.name, max(later))
+        return
     if decision is not None and place.name > str(decision["night"]):
         log.warning(
             "%s keeps leading to the list of %s, which %s put back at %s: %s. %s is as it was then.",

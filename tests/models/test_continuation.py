@@ -233,6 +233,19 @@ def test_the_interval_is_as_wide_as_nights_differ_beyond_their_debtors_chances(s
     assert (high - low) / 2 / WIDE == pytest.approx(np.hypot(shock, YEAR_SD), rel=0.15)
 
 
+def test_nights_of_few_payers_do_not_seem_to_wander():
+    """Twelve nights of twenty debtors, one in twenty of whom pays twenty times what is expected, in forty worlds."""
+    night, who = (each.ravel() for each in np.meshgrid(np.arange(12), np.arange(20), indexing="ij"))
+    cohort = pd.DataFrame({"debtor_id": [f"{a}-{b}" for a, b in zip(night, who, strict=True)], "as_of": night})
+    parts, expected, wide = pd.Series("book", cohort.index), np.ones(len(cohort)), []
+    for seed in range(40):
+        paid = np.where(np.random.default_rng([seed, 5]).random(len(cohort)) < 0.05, 20.0, 0.0)
+        spread = spread_of(cohort, parts, expected / 2, expected, paid)
+        low, high = (end[0] for end in spread.ends(np.array([0.5]), pd.Series(["book"])))
+        wide.append((high - low) / 2 / WIDE)
+    assert np.mean(wide) < 0.45  # weighed by its own payments a night would make it 0.64
+
+
 def test_vintages_lie_within_what_was_foretold_and_one_that_fails_is_seen(told):
     _, cohort, came, found = told
     told_of = vintages_of(cohort, found, came)

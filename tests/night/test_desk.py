@@ -252,6 +252,27 @@ def delivered_death(house: House, account: str, beside: Path) -> None:
     ingest(beside, house.store, house.params, by_hand=True)
 
 
+def test_params_that_change_while_they_are_read_are_read_again(own, tmp_path, monkeypatch):
+    """A file that is saved between the reading of its bytes and the next look; at the start, and at a look."""
+    file = tmp_path / "params.yaml"
+    file.write_text("half", encoding="utf-8")
+    half, whole = own.params.model_copy(update={"seed": 1}), own.params.model_copy(update={"seed": 2})
+
+    def saved_meanwhile(place):
+        found = half if place.read_text(encoding="utf-8") == "half" else whole
+        place.write_text("whole", encoding="utf-8")
+        return found
+
+    monkeypatch.setattr("pipeline.serving.load", saved_meanwhile)
+    counter = Counter(own.store, own.params, MORNING, file)  # the params given are no longer those of the file
+    file.write_text("half", encoding="utf-8")
+    assert counter.look(MORNING)
+    assert counter.params.seed == 1
+    assert counter.look(MORNING)
+    assert counter.params.seed == 2
+    assert not counter.look(MORNING)
+
+
 def test_what_others_delivered_just_before_contacts_came_in_counts_too(own, tmp_path):
     """A desk that knew its own contacts alone would go on to permit whom a status forbids."""
     counter = Counter(own.store, own.params, MORNING)

@@ -36,7 +36,8 @@ OWN |= {"last_on": "int32", "usual": "int64", "before": "str", "after": "str"}
 # By a key (instrument or endpoint) and account: payments or contacts, those taken back, their money, where it is.
 LINKS = {"kind": "str", "key": "str", **OF_ACCOUNT, "place": "str", "amount": "int64", "many": "int64"}
 LINKS |= {"cycles": "int64", "taken_back": "int64", "first_on": "int32", "last_on": "int32"}
-# evidence: rows of a book that a kind can be told from; debtors: whom it is told of; accounts: known ones of the book.
+# evidence: rows of a book that a kind can be told from; debtors: whom it is told of, each in the first of his books
+# alone; accounts: known ones of the book.
 JUDGED = {"kind": "str", "portfolio": "str", "evidence": "int64", "debtors": "int64", "accounts": "int64"}
 
 
@@ -80,7 +81,7 @@ def readings(tables: Mapping[str, pd.DataFrame], ledger: Ledger, as_of: int, lim
     asked = said[(said["request"] == "refund").to_numpy(bool)]
     own = [_refunds(asked, paid, ledger, known, as_of, limits), _rings(recent, known, limits)]
     own.append(_changes(paid, as_of - limits.days, known, limits))
-    links = [_by_instrument(recent, known), _by_endpoint(reached, ledger, known, as_of)]
+    links = [_by_instrument(recent, known, limits), _by_endpoint(reached, ledger, known, as_of)]
     evidence = {
         REFUND: (asked, recent),
         RING: (recent, recent),
@@ -241,10 +242,10 @@ def _refunds(
     return _told(found, known).assign(kind=REFUND)
 
 
-def _by_instrument(recent: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+def _by_instrument(recent: pd.DataFrame, known: pd.DataFrame, limits: Limits) -> pd.DataFrame:
     """Payments by instrument and account: how many, their money, and of it what was taken back."""
     rows = recent[recent["instrument"].notna().to_numpy()]
-    gone = (rows["taken_back"] >= TAKEN_BACK * rows["amount"]).to_numpy(bool)
+    gone = _back(rows, limits)
     rows = rows.assign(cycles=gone, taken_back=np.where(gone, rows["taken_back"], 0), key=rows["instrument"])
     found = rows.groupby(["key", "account_no"], as_index=False).agg(
         amount=("amount", "sum"), many=("amount", "size"), cycles=("cycles", "sum"), taken_back=("taken_back", "sum"),
@@ -269,7 +270,7 @@ def _judged(kind: str, told: pd.DataFrame, whom: pd.DataFrame, known: pd.DataFra
     """JUDGED of a kind, a row a book that has known accounts."""
     of_book = known["portfolio"]
     evidence = of_book.loc[told["account_no"]].value_counts().reindex(books.index).fillna(0)
-    debtors = known.loc[whom["account_no"].unique()].groupby("portfolio")["debtor_id"].nunique()
+    debtors = known.loc[whom["account_no"].unique()].groupby("debtor_id")["portfolio"].min().value_counts()
     debtors = debtors.reindex(books.index).fillna(0)
     columns = {"kind": kind, "portfolio": books.index, "evidence": evidence.to_numpy()}
     return pd.DataFrame({**columns, "debtors": debtors.to_numpy(), "accounts": books.to_numpy()})

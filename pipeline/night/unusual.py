@@ -53,13 +53,12 @@ def unusual_of(parts: Sequence[Readings], job: Job) -> tuple[pd.DataFrame, dict[
     read = Readings(*(pd.concat(each, ignore_index=True) for each in zip(*map(_frames, parts), strict=True)))
     judged = read.judged.groupby(["kind", "portfolio"], as_index=False).sum()
     found = _signs(read, judged, own)
-    cases = _cases(found, job)
-    left_out, cases = cases.iloc[own.rows :], cases.iloc[: own.rows]
+    cases, left_out = _cases(found, job, own.rows)
     silent = judged[(judged["evidence"] == 0).to_numpy()]
     lines = pd.concat([cases, _silent_rows(silent, job)], ignore_index=True)[list(UNUSUAL_COLUMNS)]
     about = {
         "cases": len(cases),
-        "left_out": len(left_out),
+        "left_out": left_out,
         "by_kind": {
             kind: int(cases["kinds"].map(lambda told, kind=kind: kind in told.split()).sum()) for kind in KINDS
         },
@@ -117,15 +116,17 @@ def _by_key(links: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shared(links: pd.DataFrame, kind: str, least: int) -> pd.DataFrame:
-    """Accounts of the keys of `least` debtors or more; of an endpoint also of two who live in two places, as no one
-    household does.
+    """Accounts of the keys of `least` debtors or more; of an endpoint also of those who have no place that all of them
+    have, as no one household is.
     """
     links = links[(links["kind"] == kind).to_numpy()]
     keys = _by_key(links)
     flagged = keys["debtors"] >= least
     if kind == ENDPOINT:
-        places = links[(links["place"] != "").to_numpy()].groupby("key")["place"].nunique()
-        flagged |= (keys["debtors"] >= 2) & (places.reindex(keys.index).fillna(0) >= 2)
+        placed = links[(links["place"] != "").to_numpy()]
+        there = placed.groupby("key")["debtor_id"].nunique().reindex(keys.index).fillna(0)
+        most = placed.groupby(["key", "place"])["debtor_id"].nunique().groupby("key").max()
+        flagged |= (there >= 2) & (most.reindex(keys.index).fillna(0) < there)
     if not flagged.any():
         return links.iloc[:0]
     keys = keys[flagged.to_numpy()].assign(rare=_at_least(keys["debtors"].to_numpy())[flagged.to_numpy()] / len(keys))
@@ -150,28 +151,57 @@ def _ring_of_several(links: pd.DataFrame, own: Unusual) -> pd.DataFrame:
 # ---- cases -----------------------------------------------------------------------------------------------------------
 
 
-def _cases(found: pd.DataFrame, job: Job) -> pd.DataFrame:
-    """A row per case: signs that share a debtor are one case."""
+def _cases(found: pd.DataFrame, job: Job, most: int) -> tuple[pd.DataFrame, int]:
+    """A row per case, `most` of them, and how many are left out: signs that share a debtor are one case."""
     found = found.assign(case=_joined(found))
+    ordered = _in_order(found, job)
+    kept = found[found["case"].isin(ordered[:most]).to_numpy()]
+    parts = dict(list(kept.groupby("case")))
     speech, said = Speech(job.params.worklist.language), words(job.params.worklist.language)["unusual"]
-    told = [_case(rows, job, speech, said) for _, rows in found.groupby("case", sort=True)]
-    cases = pd.DataFrame(told, columns=[*UNUSUAL_COLUMNS, "_strength", "_worth"])
-    strength, worth = cases["_strength"].to_numpy(np.float64), cases["_worth"].to_numpy(np.float64)
-    ids = cases["account_ids"].astype("str").to_numpy(), cases["debtor_ids"].astype("str").to_numpy()
-    cases = cases.iloc[np.lexsort((*ids, -worth, -strength))].reset_index(drop=True)
-    return cases.assign(rank=np.arange(1, len(cases) + 1, dtype=np.int64))
+    told = [_case(parts[case], job, speech, said) for case in ordered[:most]]
+    cases = pd.DataFrame(told, columns=list(UNUSUAL_COLUMNS))
+    return cases.assign(rank=np.arange(1, len(cases) + 1, dtype=np.int64)), max(len(ordered) - most, 0)
+
+
+def _in_order(found: pd.DataFrame, job: Job) -> list[int]:
+    """The cases, the rarest signs first, then the most money at the dated rates, then by ids. No words yet: a house may
+    have many thousands.
+    """
+    if found.empty:
+        return []
+    rare = found.assign(kind=found["sign"].replace(GROUP_RING, RING)).groupby(["case", "kind"])["rare"].min()
+    strength = (-np.log10(rare)).groupby("case").sum().round(6)
+    sums = found.groupby(["case", *_ACCOUNT])["amount"].max().groupby(["case", "currency"]).sum().reset_index()
+    money = job.params.money
+    rates = {**money.rates, money.reporting_currency: 1.0}
+    unit = {name: rates.get(name, np.nan) / 10 ** DECIMALS[name] for name in sums["currency"].unique()}
+    value = sums["amount"] * sums["currency"].map(unit)
+    worth = value.groupby(sums["case"]).agg(lambda parts: 0.0 if parts.isna().any() else parts.sum())
+    ids = [
+        found[["case", name]].drop_duplicates().sort_values(["case", name]).groupby("case")[name].agg(_named)
+        for name in ("account_id", "debtor_id")
+    ]
+    whole = pd.DataFrame({"strength": -strength, "worth": -worth, "accounts": ids[0], "debtors": ids[1]})
+    return whole.sort_values(list(whole), kind="stable").index.tolist()
+
+
+def _named(ids: pd.Series) -> str:
+    return " ".join(ids.iloc[:MOST_NAMED])
 
 
 def _joined(found: pd.DataFrame) -> np.ndarray:
     """The case of each row: the least number of what is joined to it, however far."""
-    what, _ = pd.factorize(found["case_of"], sort=True)
-    who, _ = pd.factorize(found["debtor_id"], sort=True)
-    case = what.copy()
+    what, whats = pd.factorize(found["case_of"], sort=True)
+    who, whos = pd.factorize(found["debtor_id"], sort=True)
+    case = np.arange(len(whats))
     while True:
-        least = pd.Series(case).groupby(who).transform("min")
-        least = least.groupby(what).transform("min").to_numpy()
+        of_debtor = np.full(len(whos), len(whats))
+        np.minimum.at(of_debtor, who, case[what])
+        least = case.copy()
+        np.minimum.at(least, what, of_debtor[who])
+        least = least[least]  # what it is joined to has come nearer, too: a long chain takes few turns
         if (least == case).all():
-            return case
+            return case[what]
         case = least
 
 
@@ -179,7 +209,7 @@ def _case(rows: pd.DataFrame, job: Job, speech: Speech, said: Mapping[str, Any])
     kinds = {RING if sign == GROUP_RING else sign for sign in rows["sign"]}
     rare = rows.assign(kind=rows["sign"].replace(GROUP_RING, RING)).groupby("kind")["rare"].min()
     per_account = rows.groupby(_ACCOUNT)["amount"].max().reset_index()
-    minor, currency, worth = _money(per_account.groupby("currency")["amount"].sum(), job)
+    minor, currency = _money(per_account.groupby("currency")["amount"].sum(), job)
     reasons = [
         _reason(str(sign), of, speech, said)
         for (sign, _), of in sorted(
@@ -203,8 +233,6 @@ def _case(rows: pd.DataFrame, job: Job, speech: Speech, said: Mapping[str, Any])
         "one_in": int(np.floor(1 / rare.min())),
         "reasons": " ".join(dict.fromkeys([*reasons, *lacking])),
         "as_of": date_of(job.as_of),
-        "_strength": round(float(-np.log10(rare.to_numpy()).sum()), 6),
-        "_worth": worth,
     }
 
 
@@ -212,20 +240,18 @@ def _order(sign: str) -> int:
     return [REFUND, RING, GROUP_RING, INSTRUMENT, CHANGE, ENDPOINT].index(sign)
 
 
-def _money(per_currency: pd.Series, job: Job) -> tuple[int, str, float]:
-    """(minor units, currency, worth in the reporting currency); several currencies at the dated rates. NO_MONEY where a
-    rate is missing: parts are not added.
+def _money(per_currency: pd.Series, job: Job) -> tuple[int, str]:
+    """(minor units, currency); several currencies at the dated rates. NO_MONEY where a rate is missing: parts are not
+    added.
     """
     money = job.params.money
     rates = {**money.rates, money.reporting_currency: 1.0}
     if len(per_currency) == 1:
-        currency, minor = str(per_currency.index[0]), int(per_currency.iloc[0])
-        worth = minor * rates[currency] / 10 ** DECIMALS[currency] if currency in rates else 0.0
-        return minor, currency, worth
+        return int(per_currency.iloc[0]), str(per_currency.index[0])
     if any(currency not in rates for currency in per_currency.index):
-        return NO_MONEY, money.reporting_currency, 0.0
+        return NO_MONEY, money.reporting_currency
     worth = sum(int(minor) * rates[name] / 10 ** DECIMALS[name] for name, minor in per_currency.sort_index().items())
-    return int(round(worth * 10 ** DECIMALS[money.reporting_currency])), money.reporting_currency, worth
+    return int(round(worth * 10 ** DECIMALS[money.reporting_currency])), money.reporting_currency
 
 
 def _reason(sign: str, rows: pd.DataFrame, speech: Speech, said: Mapping[str, Any]) -> str:

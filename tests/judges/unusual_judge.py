@@ -105,7 +105,7 @@ def links(rows: dict, night: int, limits, terms: Terms) -> set[tuple]:
     recent = [row for row in payments(rows, night) if row["occurred_on"] >= night - limits.days]
     for key, account in {(row["instrument"], row["account_id"]) for row in recent if row["instrument"]}:
         own = [row for row in recent if (row["instrument"], row["account_id"]) == (key, account)]
-        back = [row for row in own if 10 * row["back"] >= 9 * row["amount"]]
+        back = [row for row in own if is_back(row, limits)]
         told = sum(row["amount"] for row in own), len(own), len(back), sum(row["back"] for row in back)
         found.add(("shared_instrument", key, own[0]["owner"], account, *told))
     reached = [

@@ -23,6 +23,7 @@ from features.ledger import history
 from features.terms import Terms
 from features.unusual import KINDS, Readings
 from pipeline.columns import IDENTITY, UNUSUAL_COLUMNS
+from pipeline.night import unusual
 from pipeline.night.night import publish_night
 from pipeline.night.unusual import NOT_JUDGED, unusual_of, unusual_shard
 from pipeline.pages.csv_file import csv_text
@@ -122,6 +123,62 @@ def test_a_number_of_three_debtors_or_of_two_in_two_places_is_shared(params):
     assert cases(told(params, apart)[0]) == [["shared_endpoint", "d-a d-b", "EUR", 2_000]]
     three = reached(pair, "c", "e", "FR")
     assert cases(told(params, three)[0]) == [["shared_endpoint", "d-a d-b d-c", "EUR", 3_000]]
+
+
+def test_a_household_one_of_whom_has_a_second_place_is_none_the_less_one(params):
+    pair = reached(reached(shard(), "a", "e", "FR"), "b", "e", "FR")
+    pair.account("c", "d-a", opened_on="2023-01-01", jurisdiction="DE")
+    pair.contact("2024-05-11", account_id="c", endpoint_id="e", outcome="right_party", contact_id="second")
+    assert cases(told(params, pair)[0]) == []
+
+
+def test_payments_by_one_instrument_that_are_taken_back_late_are_no_ring(params):
+    world = shard()
+    for name in ("a", "b"):
+        payer(world, name, None)
+        for number in range(2):
+            when, back = f"2024-01-0{1 + number}", f"2024-04-1{number}"
+            world.payment(when, 7_000, account_id=name, payment_id=f"{name}{number}", instrument="i")
+            world.reversal(back, 7_000, f"{name}{number}", account_id=name)
+    assert cases(told(params, world)[0]) == []
+    assert len(cases(told(params, world, taken_back_days=120)[0])) == 1
+
+
+def test_a_debtor_of_two_books_is_one_of_those_looked_at(params):
+    world = shard()
+    for name in "abcd":
+        for book in ("one", "two"):
+            world.account(f"{name}-{book}", f"d-{name}", opened_on="2023-01-01", portfolio=book)
+            world.payment("2024-05-10", 5_000, account_id=f"{name}-{book}", payment_id=f"{name}-{book}")
+    for number in range(3):
+        world.payment(f"2024-03-0{1 + number}", 7_000, account_id="a-one", payment_id=f"back-{number}")
+        world.reversal(f"2024-03-1{number}", 7_000, f"back-{number}", account_id="a-one")
+    found, _ = told(params, world)
+    assert cases(found) == [["reversal_ring", "d-a", "EUR", 21_000]]
+    assert found["one_in"].iloc[0] == 4
+
+
+def test_a_long_chain_is_one_case_and_only_what_is_kept_is_put_into_words(params, monkeypatch):
+    world, spoken = shard(), []
+    for at in range(300):
+        payer(world, f"n{at:03d}", f"i{at:03d}").contact(
+            "2024-05-11", account_id=f"n{at:03d}", endpoint_id=f"e{at // 2}", outcome="promise", contact_id=f"k{at}"
+        )
+        world.payment(
+            "2024-05-12", 100, account_id=f"n{at:03d}", instrument=f"i{(at + 1) % 300:03d}", payment_id=f"q{at}"
+        )
+    kept = unusual._case
+    monkeypatch.setattr(unusual, "_case", lambda *given: spoken.append(1) or kept(*given))
+    chain, _ = told(params, world, instrument_debtors=2)
+    assert [row[1].split()[0] for row in cases(chain)] == ["d-n000"]
+    assert chain["debtors"].iloc[0] == 300
+    spoken.clear()
+    alone = shard()
+    for at in range(20):
+        for name in ("a", "b", "c"):
+            payer(alone, f"{name}{at}", f"i{at}")
+    _, about = told(params, alone, rows=2)
+    assert (len(spoken), about["left_out"]) == (2, 18)
 
 
 @pytest.mark.parametrize("outcome", ["wrong_number", "third_party", "bounced"])

@@ -22,6 +22,7 @@ def annex(payments: pd.DataFrame, ours: pd.DataFrame, owed: pd.DataFrame, cases:
           paid first, then by contacts and id; only ROWS_SHOWN of them
     rest  [accounts, from work, ordinary, our contacts] of those that are not shown
     all   the same of all of them
+    A contact about several accounts stands with each of them, and once in the sums.
 
     payments: account_id, amount, source, of the span; ours: account_id, contact_id, of the span; owed: account_id,
     balance, days_past_due of the scorable accounts; cases: of pipeline.outcomes.ahead. Without balance: an account that
@@ -47,6 +48,7 @@ def annex(payments: pd.DataFrame, ours: pd.DataFrame, owed: pd.DataFrame, cases:
         rows.append([row.account_id, *map(int, (row.worked, row.ordinary, row.contacts)), *owes.values(), waiting])
 
     def sums(part: pd.DataFrame) -> list[int]:
-        return [len(part), *(int(part[name].sum()) for name in ANNEX[:3])]
+        met = ours.loc[ours["account_id"].isin(part["account_id"]), "contact_id"].nunique()
+        return [len(part), *(int(part[name].sum()) for name in ANNEX[:2]), int(met)]
 
     return {"rows": rows, "rest": sums(whole.iloc[ROWS_SHOWN:]), "all": sums(whole)}

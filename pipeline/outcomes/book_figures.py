@@ -17,13 +17,13 @@ from features.cohort import BUCKETS, REASONS, bucket, scorable
 from features.days import date_of, day_number, day_text, first_of_month, month_texts
 from features.evidence import Evidence
 from features.labels import labels
-from features.settlements import net_payments
+from features.settlements import net_payments, newly_known
 from features.tables import NO_DAY
 from features.versions import is_last_known, superseded_on
 from models.trade import liquidation
 from pipeline.outcomes.ahead import by_week, counted, disputed, falls_due, promises_of, published_cases
 from pipeline.outcomes.annex import annex
-from pipeline.outcomes.collected import Remembered, added, of_sources, outbound, remembered, sources
+from pipeline.outcomes.collected import NOT_WORK, Remembered, added, of_sources, outbound, remembered, sources
 from pipeline.outcomes.commission import added_up, commission, placed
 from pipeline.outcomes.known import Known, Span, known
 from pipeline.outcomes.refusals import ListMissing
@@ -51,8 +51,9 @@ def figures(store_path: Path, out: Path, as_of: dt.date, days: int, params: Para
     """Every figure of the reports, money in minor units, keyed portfolio -> section; plain values, in a stable order.
     out: folder of published nights, of which the night's own cases are read.
 
-    worked     listed (accounts put on a list), attempts (outbound contacts, one per contact_id), debtors, by_channel
-    answers    outbound contacts by weightiest outcome; spoken = those in which we spoke to the debtor; inbound =
+    worked     listed (accounts put on a list), attempts (outbound contacts but for direct debits, one per contact_id),
+               debtors, by_channel
+    answers    these attempts by weightiest outcome; spoken = those in which we spoke to the debtor; inbound =
                contacts by debtors
     recovered  currency -> amount, payments, debtors of the span; months = the last twelve, currency -> [month, amount]
     source     currency -> pipeline.outcomes.collected.of_sources: of worked accounts, and ordinary payments
@@ -142,6 +143,7 @@ def _of_shard(
         "counts": owing.counts[["portfolio", "reason", "accounts"]].astype({"portfolio": "str"}),
         "owed": buckets.astype({"portfolio": "str", "currency": "str"})[[*OWED, "bucket"]],
         "payments": paid.assign(source=source),
+        "newly": newly_known(held.ledger.settlements, span.first, span.as_of).merge(about, on="account_no"),
         "contacts": _contacts(held, span),
         "promises": _promises(held, evidence, span),
         "lists": _lists(store, held, nights, told),
@@ -232,7 +234,7 @@ def _drawn(held: Known, drawn: pd.DataFrame, nights: Sequence[int], told: pd.Dat
 def _of_portfolio(name: str, rows: Mapping[str, pd.DataFrame], assigned: pd.DataFrame, span: Span) -> dict[str, Any]:
     own = assigned[assigned["portfolio"] == name] if len(assigned) else assigned
     listed = own.loc[own["group"].isin(["worklist", "joined"]), "account_id"].nunique() if len(own) else 0
-    currencies = sorted({*rows["owed"]["currency"], *rows["payments"]["currency"], *rows["placed"]["currency"]})
+    currencies = _currencies(rows)
     reasons = rows["counts"].groupby("reason")["accounts"].sum()
     return {
         "currencies": currencies,
@@ -254,17 +256,21 @@ def _of_portfolio(name: str, rows: Mapping[str, pd.DataFrame], assigned: pd.Data
     }
 
 
+def _currencies(rows: Mapping[str, pd.DataFrame]) -> list[str]:
+    return sorted({code for name in ("owed", "payments", "newly", "placed") for code in rows[name]["currency"]})
+
+
 def _for_client(name: str, rows: Mapping[str, pd.DataFrame], span: Span, params: Params) -> dict[str, Any]:
     """What only the client's page tells, by currency."""
     inside = rows["payments"][rows["payments"]["occurred_on"] >= span.first]
-    currencies = sorted({*rows["owed"]["currency"], *rows["payments"]["currency"], *rows["placed"]["currency"]})
+    currencies = _currencies(rows)
     found: dict[str, dict[str, Any]] = {part: {} for part in ("source", "added", "commission", "due", "cases", "annex")}
     for code in currencies:
         own = {key: frame[frame["currency"] == code] for key, frame in rows.items() if "currency" in frame}
         paid = inside[inside["currency"] == code]
         found["source"][code] = of_sources(paid)
         found["added"][code] = added(own["drawn"], params.label.gap_days)
-        found["commission"][code] = commission(name, paid, own["placements"], span.first, params)
+        found["commission"][code] = commission(name, own["newly"], own["placements"], span.first, params)
         found["due"][code] = by_week(own["due"], span.as_of)
         found["cases"][code] = counted(own["cases"])
         found["annex"][code] = annex(paid, own["ours"], own["owed"], own["cases"])
@@ -283,7 +289,7 @@ def _work(contacts: pd.DataFrame, listed: int) -> dict[str, Any]:
         ["contact_id", "weight", "outcome"]
     )
     once = ordered.drop_duplicates("contact_id")
-    ours = once[once["direction"] == "outbound"]
+    ours = once[(once["direction"] == "outbound") & (once["channel"] != NOT_WORK)]
     channels, outcomes = ours["channel"].value_counts(), ours["outcome"].fillna("").value_counts()
     spoken = ours[ours["outcome"].isin(WE_SPOKE)]
     return {

@@ -149,15 +149,17 @@ def added(drawn: pd.DataFrame, gap_days: int) -> dict[str, Any]:
 
     state      NO_LOT: nobody was held out; WAITING: nothing has matured; FEW: too few have; TOLD
     from       the first night whose report can know of the first of them
-    worked, held_out   debtors, as assigned, of matured nights
+    worked, held_out   debtors, as assigned, of matured nights; one that was drawn several times to an arm is one of it
+    draws      of TOLD: how often the lot left one of them to be worked; each draw is an outcome
     paid, money, total  of TOLD: [worked less held out, its 95 % interval] of the share of debtors that pay, of money
-                       per debtor and of money of all worked; minor units
+                       per draw and of money of all worked draws; minor units
     """
     if not (drawn["arm"] == CONTROL).any():
         return {"state": NO_LOT}
     told = {"from": day_text(int(drawn["as_of"].min()) + gap_days + 1), "needed": LEAST_PEOPLE}
     spans = spans_of(drawn[drawn["matured"].to_numpy(bool)])
-    sizes = {name: int((spans["arm"] == arm).sum()) for name, arm in (("worked", WORKED), ("held_out", CONTROL))}
+    arms = {name: spans[spans["arm"] == arm] for name, arm in (("worked", WORKED), ("held_out", CONTROL))}
+    sizes = {name: int(own["debtor_id"].nunique()) for name, own in arms.items()}
     if not len(spans):
         return {"state": WAITING, **told, **sizes}
     if min(sizes.values()) < LEAST_PEOPLE:
@@ -171,5 +173,6 @@ def added(drawn: pd.DataFrame, gap_days: int) -> dict[str, Any]:
         **sizes,
         "paid": [round(share + end * share_error, 4) for end in ends],
         "money": [round(money + end * error) for end in ends],
-        "total": [round((money + end * error) * sizes["worked"]) for end in ends],
+        "draws": len(arms["worked"]),
+        "total": [round((money + end * error) * len(arms["worked"])) for end in ends],
     }

@@ -48,18 +48,22 @@ def placed(tables: Mapping[str, pd.DataFrame], as_of: int) -> pd.DataFrame:
 def commission(
     portfolio: str, payments: pd.DataFrame, placements: pd.DataFrame, first: int, params: Params
 ) -> dict[str, Any]:
-    """Of one book and currency, of payments (account_no, occurred_on, amount) of the span from day `first` on.
+    """Of one book and currency, of what became known of payments in the span from day `first` on
+    (features.settlements.newly_known): reports whose spans follow on one another count every payment once, and give
+    back what was taken back later.
 
-    kind     OURS: the share of the params on all that came in; BY_AGENCIES: each payment at the rate of the agency with
+    kind     OURS: the share of the params on all of it; BY_AGENCIES: each payment at the rate of the agency with
              which its account was that day; NONE: all of it is the owner's
     rows     [party, rate or None, amount, commission or None, fixed cost of those placed in the span]
-    commission, remitted   minor units, rounded half-even once a row; remitted = what came in less commission and costs
+    amount, earlier        minor units: all of it, and that of payments of days before `first`
+    commission, remitted   minor units, rounded half-even once a row; remitted = amount less commission and costs
     """
     came = int(payments["amount"].sum())
+    earlier = int(payments.loc[payments["occurred_on"] < first, "amount"].sum())
     told = params.portfolios.get(portfolio, params.portfolio_defaults)
     if told.role == FOR_CLIENT:
         due = _part(came, Decimal(str(told.share)))
-        return _told(OURS, [["", float(told.share), came, due, 0]], came)
+        return _told(OURS, [["", float(told.share), came, due, 0]], came, earlier)
     rows = []
     if len(placements):
         with_them = payments.merge(placements, on="account_no")
@@ -74,18 +78,20 @@ def commission(
             known = rate != NO_SHARE
             due = _part(amount, Decimal(int(rate)) / WHOLE_SHARE) if known else None
             rows.append([party, int(rate) / WHOLE_SHARE if known else None, amount, due, fixed])
-    return _told(BY_AGENCIES if rows else NONE, rows, came)
+    return _told(BY_AGENCIES if rows else NONE, rows, came, earlier)
 
 
 def _part(amount: int, share: Decimal) -> int:
     return int((amount * share).to_integral_value(ROUND_HALF_EVEN))
 
 
-def _told(kind: str, rows: list[list[Any]], came: int) -> dict[str, Any]:
+def _told(kind: str, rows: list[list[Any]], came: int, earlier: int) -> dict[str, Any]:
     cost = sum((row[3] or 0) + row[4] for row in rows)
     return {
         "kind": kind,
         "rows": rows,
+        "amount": came,
+        "earlier": earlier,
         "commission": sum(row[3] or 0 for row in rows),
         "fixed": sum(row[4] for row in rows),
         "remitted": came - cost,

@@ -48,12 +48,15 @@ class Delivery:
         moment = dt.datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(zone).date()
 
+    def known_on(self, row: dict[str, str]) -> dt.date:
+        return self.day(row, "known_at" if row["known_at"] else "occurred_at")
+
     def known(self, table: str) -> list[dict[str, str]]:
         """Rows known before the night, of accounts that are, in the order in which they came to be known."""
         found = []
         for row in rows_of(self.source, table):
             if row["account_id"] in self.accounts:
-                on = self.day(row, "known_at" if row["known_at"] else "occurred_at")
+                on = self.known_on(row)
                 if on < self.night:
                     found.append((on, row))
         return [row for _, row in sorted(found, key=lambda pair: pair[0])]
@@ -61,9 +64,9 @@ class Delivery:
     def minor(self, row: dict[str, str], column: str = "amount") -> int:
         return int(Decimal(row[column]).scaleb(PLACES.get(self.accounts[row["account_id"]]["currency"], 2)))
 
-    def payments(self) -> list[tuple[str, dt.date, int]]:
-        """Account, day and what is left of every payment of which something is left."""
-        rows = self.known("payments")
+    def payments(self, before: dt.date | None = None) -> list[tuple[str, dt.date, int]]:
+        """Account, day and what is left of every payment of which something is left, as known before that night."""
+        rows = [row for row in self.known("payments") if before is None or self.known_on(row) < before]
         back: dict[str, int] = defaultdict(int)
         for row in rows:
             if row["kind"] == "reversal":

@@ -140,25 +140,36 @@ def test_the_annex_names_every_account_that_paid_or_was_contacted(report, told, 
                 assert ("dispute" in row[6]) == (account in in_dispute)
             at = ("portfolios", book, "annex", code, "all")
             assert shown[(*at, 0)] == len(listed["rows"])  # none is cut off here
-            for part in (1, 2, 3):
+            for part in (1, 2):
                 assert shown[(*at, part)] == sum(row[part] for row in listed["rows"])
+            assert shown[(*at, 3)] == len(set().union(*(met[row[0]] for row in listed["rows"])))
     paying = {account for account, sums in paid.items() if sum(sums)}
     assert seen == paying | {account for account, found in met.items() if found} | in_dispute
     assert len(seen - taken_back) > 200
 
 
-def test_commission_and_what_stays_are_the_rate_on_what_came_in(report, house):
-    shown = report[3]
-    came = shown[("portfolios", "invoices_jp", "recovered", "JPY", "amount")]
+def test_commission_and_what_stays_are_the_rate_on_what_became_known(report, told):
+    night, days, _, shown = report
+    first = night - dt.timedelta(days)
+    sums: Counter = Counter()
+    for sign, payments in ((1, told.payments()), (-1, told.payments(before=first))):
+        for account, day, left in payments:
+            assert sign == 1 or day < first
+            row = told.accounts[account]
+            sums[(row["portfolio"], row["currency"])] += sign * left
+    came = sums[("invoices_jp", "JPY")]
     at = ("portfolios", "invoices_jp", "commission", "JPY")
     assert shown[(*at, "rows", 0, 1)] == 0.2
     assert shown[(*at, "commission")] == at_rate(came, "0.2")
     assert shown[(*at, "remitted")] == came - at_rate(came, "0.2")
     for book, code in (("card_gb", "GBP"), ("loan_eu", "EUR"), ("utility_us", "USD"), ("bought_us", "USD")):
-        assert (
-            shown[("portfolios", book, "commission", code, "remitted")]
-            == (shown[("portfolios", book, "recovered", code, "amount")])
-        )
+        assert shown[("portfolios", book, "commission", code, "remitted")] == sums[(book, code)]
+    earlier = {
+        key: amount - shown[("portfolios", key[0], "recovered", key[1], "amount")] for key, amount in sums.items()
+    }
+    assert any(earlier.values())
+    for (book, code), amount in earlier.items():
+        assert shown.get(("portfolios", book, "commission", code, "earlier"), 0) == amount
 
 
 def test_promises_ahead_stand_in_the_week_of_their_day(report, told, house):
@@ -313,11 +324,79 @@ def test_agencies_earn_their_rate_while_they_have_the_account(house):
         {"account_no": [1, 1, 2, 3, 9], "occurred_on": [4, 14, 12, 12, 12], "amount": [1000, 202, 400, 600, 800]}
     )
     found = commission("loan_eu", paid, AGENCIES, 3, house.params)
+    assert (found["amount"], found["earlier"]) == (3002, 0)
     # 602 with acme at a quarter is 150.5, to even 150; of its fixed costs the second fell before the span
     assert found["rows"] == [["acme", 0.25, 602, 150, 300], ["bolt", None, 600, None, 0]]
     assert (found["commission"], found["fixed"], found["unknown"]) == (150, 300, 1)
     assert found["remitted"] == 3002 - 450
     assert commission("loan_eu", paid, AGENCIES.iloc[:0], 3, house.params)["kind"] == "none"
+
+
+def test_what_is_known_late_is_remitted_and_what_is_taken_back_given_back(tmp_path):
+    """Two reports that follow on one another: a payment taken back after the first, and one known after it."""
+    late = {"account_id": "A1", "kind": "payment"}
+    taken(
+        tmp_path,
+        payments=[
+            payment(**late, payment_id="P1", occurred_at="2026-10-20T10:00:00+02:00", amount="1000.00"),
+            payment(
+                payment_id="R1",
+                kind="reversal",
+                reverses="P1",
+                occurred_at="2026-11-05T10:00:00+01:00",
+                amount="1000.00",
+            ),
+            payment(
+                **late,
+                payment_id="P2",
+                occurred_at="2026-10-31T10:00:00+01:00",
+                known_at="2026-11-02T10:00:00+01:00",
+                amount="500.00",
+            ),
+        ],
+    )
+    book = PARAMS.portfolios["paris"].model_copy(update={"role": "third_party_collector", "share": 0.25})
+    params = PARAMS.model_copy(update={"portfolios": {**PARAMS.portfolios, "paris": book}})
+    found = []
+    for night, days in ((dt.date(2026, 11, 1), 31), (dt.date(2026, 12, 1), 30)):
+        place = write_reports(tmp_path / "store", tmp_path / "out", night, days, params, "en")
+        page = Marked((place / "client-paris.html").read_text(encoding="utf-8"))
+        shown = {at[2:]: read(*told) for at, told in page.found.items()}
+        due = [shown.get(("commission", "EUR", part)) for part in ("amount", "earlier", "commission", "remitted")]
+        found.append((shown[("recovered", "EUR", "amount")], *due))
+    assert found == [(100_000, 100_000, None, 25_000, 75_000), (0, -50_000, -50_000, -12_500, -37_500)]
+
+
+def test_an_agency_gives_back_at_the_rate_of_the_payment_s_day():
+    back = pd.DataFrame({"account_no": [1, 1], "occurred_on": [14, 20], "amount": [-200, 400]})
+    found = commission("paris", back, AGENCIES, 18, PARAMS)
+    assert found["rows"] == [["acme", 0.25, -200, -50, 0]]
+    assert (found["amount"], found["earlier"], found["remitted"]) == (200, -200, 250)
+
+
+def test_a_debtor_drawn_six_times_is_one():
+    """Five and five debtors, drawn six times each, are too few; thirty and thirty are told, over all their draws."""
+
+    def drawn(size: int) -> pd.DataFrame:
+        rows = [(f"d{n}", arm, night, n) for arm in ("worked", "control") for n in range(size) for night in range(6)]
+        frame = pd.DataFrame(rows, columns=["debtor_id", "arm", "as_of", "money"])
+        frame["debtor_id"] = frame["arm"] + frame["debtor_id"]
+        same = {"probability": 0.5, "recovered": 1.0, "p_recovered": 0.5, "expected": 1.0, "matured": True}
+        return frame.assign(assigned_on=frame["as_of"], **same)
+
+    few = added(drawn(5), 44)
+    assert (few["state"], few["worked"], few["held_out"]) == ("few", 5, 5)
+    enough = added(drawn(30), 44)
+    assert (enough["state"], enough["worked"], enough["held_out"], enough["draws"]) == ("told", 30, 30, 180)
+
+
+def test_a_contact_about_two_accounts_counts_once_in_the_sums():
+    ours = pd.DataFrame({"account_id": ["a", "b", "b"], "contact_id": ["c", "c", "d"]})
+    paid = pd.DataFrame({"account_id": [], "amount": [], "source": []})
+    owed = pd.DataFrame(columns=["account_id", "balance", "days_past_due"])
+    found = annex(paid, ours, owed, pd.DataFrame(columns=["account_id", "case"]))
+    assert [row[3] for row in found["rows"]] == [2, 1]
+    assert found["all"] == [2, 0, 0, 2]
 
 
 def with_money(params: Params, **changes: object) -> Params:
@@ -406,7 +485,8 @@ def test_what_lacks_is_said(report, part, value, said):
 
 
 def test_a_difference_is_said_with_its_interval(report):
-    whole, told = report[2], {"state": "told", "from": "2026-09-15", "needed": 30, "worked": 400, "held_out": 40}
+    whole, told = report[2], {"state": "told", "from": "2026-09-15", "needed": 30, "worked": 300, "held_out": 40}
+    told["draws"] = 400
     for ends, said in (
         ((5, 1, 9), "the work added money"),
         ((5, -1, 9), "is not shown yet"),

@@ -155,6 +155,7 @@ def _of_shard(
         "due": falls_due(evidence, span.as_of).merge(about, on="account_no"),
         "cases": disputed(held.tables, owing.frame),
         "placements": agencies.merge(about, on="account_no"),
+        "placements_before": placed(held.tables, span.first).merge(about, on="account_no"),
     }
 
 
@@ -270,7 +271,8 @@ def _for_client(name: str, rows: Mapping[str, pd.DataFrame], span: Span, params:
         paid = inside[inside["currency"] == code]
         found["source"][code] = of_sources(paid)
         found["added"][code] = added(own["drawn"], params.label.gap_days)
-        found["commission"][code] = commission(name, own["newly"], own["placements"], span.first, params)
+        of_agencies = own["placements"], own["placements_before"]
+        found["commission"][code] = commission(name, own["newly"], *of_agencies, span.first, params)
         found["due"][code] = by_week(own["due"], span.as_of)
         found["cases"][code] = counted(own["cases"])
         found["annex"][code] = annex(paid, own["ours"], own["owed"], own["cases"])

@@ -46,15 +46,20 @@ def placed(tables: Mapping[str, pd.DataFrame], as_of: int) -> pd.DataFrame:
 
 
 def commission(
-    portfolio: str, payments: pd.DataFrame, placements: pd.DataFrame, first: int, params: Params
+    portfolio: str,
+    payments: pd.DataFrame,
+    placements: pd.DataFrame,
+    before: pd.DataFrame,
+    first: int,
+    params: Params,
 ) -> dict[str, Any]:
     """Of one book and currency, of what became known of payments in the span from day `first` on
     (features.settlements.newly_known): reports whose spans follow on one another count every payment once, and give
-    back what was taken back later.
+    back what was taken back later. placements, before: PLACED as known at the end of the span, and before it.
 
     kind     OURS: the share of the params on all of it; BY_AGENCIES: each payment at the rate of the agency with
              which its account was that day; NONE: all of it is the owner's
-    rows     [party, rate or None, amount, commission or None, fixed cost of those placed in the span]
+    rows     [party, rate or None, amount, commission or None, fixed cost of placements that became known in the span]
     amount, earlier        minor units: all of it, and that of payments of days before `first`
     commission, remitted   minor units, rounded half-even once a row; remitted = amount less commission and costs
     """
@@ -65,20 +70,26 @@ def commission(
         due = _part(came, Decimal(str(told.share)))
         return _told(OURS, [["", float(told.share), came, due, 0]], came, earlier)
     rows = []
-    if len(placements):
+    if len(placements) + len(before):
+        costs = _costs(placements).sub(_costs(before), fill_value=0).sort_index()
         with_them = payments.merge(placements, on="account_no")
         there = with_them["occurred_on"].between(with_them["from_on"], with_them["until_on"], inclusive="left")
         with_them = with_them[there]
-        for (party, rate), own in placements.groupby(["party", "rate"], sort=True):
+        for (party, rate), cost in costs.items():
             money = with_them.loc[(with_them["party"] == party) & (with_them["rate"] == rate), "amount"]
             amount = int(money.sum())
-            fixed = int(own.loc[own["from_on"] >= first, "fixed"].sum())
+            fixed = int(cost)
             if not amount and not fixed:
                 continue
             known = rate != NO_SHARE
             due = _part(amount, Decimal(int(rate)) / WHOLE_SHARE) if known else None
             rows.append([party, int(rate) / WHOLE_SHARE if known else None, amount, due, fixed])
     return _told(BY_AGENCIES if rows else NONE, rows, came, earlier)
+
+
+def _costs(placements: pd.DataFrame) -> pd.Series:
+    """Minor units of all of them by (party, rate)."""
+    return placements.groupby(["party", "rate"])["fixed"].sum()
 
 
 def _part(amount: int, share: Decimal) -> int:

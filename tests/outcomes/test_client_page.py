@@ -323,13 +323,18 @@ def test_agencies_earn_their_rate_while_they_have_the_account(house):
     paid = pd.DataFrame(
         {"account_no": [1, 1, 2, 3, 9], "occurred_on": [4, 14, 12, 12, 12], "amount": [1000, 202, 400, 600, 800]}
     )
-    found = commission("loan_eu", paid, AGENCIES, 3, house.params)
+    found = commission("loan_eu", paid, AGENCIES, AGENCIES.iloc[1:], 3, house.params)
     assert (found["amount"], found["earlier"]) == (3002, 0)
-    # 602 with acme at a quarter is 150.5, to even 150; of its fixed costs the second fell before the span
+    # 602 with acme at a quarter is 150.5, to even 150; of its fixed costs the second was known before the span
     assert found["rows"] == [["acme", 0.25, 602, 150, 300], ["bolt", None, 600, None, 0]]
     assert (found["commission"], found["fixed"], found["unknown"]) == (150, 300, 1)
     assert found["remitted"] == 3002 - 450
-    assert commission("loan_eu", paid, AGENCIES.iloc[:0], 3, house.params)["kind"] == "none"
+    none = AGENCIES.iloc[:0]
+    assert commission("loan_eu", paid, none, none, 3, house.params)["kind"] == "none"
+    late = commission("loan_eu", paid.iloc[:0], AGENCIES, AGENCIES.iloc[:1], 30, house.params)  # placed on day 0
+    assert late["rows"] == [["acme", 0.25, 0, 0, 100]]
+    dearer = AGENCIES.assign(rate=[300_000, 250_000, NO_SHARE])  # a rate that was put right: the cost is charged once
+    assert commission("loan_eu", paid.iloc[:0], dearer, AGENCIES, 30, house.params)["fixed"] == 0
 
 
 def test_what_is_known_late_is_remitted_and_what_is_taken_back_given_back(tmp_path):
@@ -369,7 +374,7 @@ def test_what_is_known_late_is_remitted_and_what_is_taken_back_given_back(tmp_pa
 
 def test_an_agency_gives_back_at_the_rate_of_the_payment_s_day():
     back = pd.DataFrame({"account_no": [1, 1], "occurred_on": [14, 20], "amount": [-200, 400]})
-    found = commission("paris", back, AGENCIES, 18, PARAMS)
+    found = commission("paris", back, AGENCIES, AGENCIES, 18, PARAMS)
     assert found["rows"] == [["acme", 0.25, -200, -50, 0]]
     assert (found["amount"], found["earlier"], found["remitted"]) == (200, -200, 250)
 

@@ -40,7 +40,8 @@ HOUSE = Path(__file__).parents[2]
 HOLDS_ROWS = re.compile(  # where people may stand
     r"^(source|store/(accounts|charges|balances|payments|contacts|statuses|quarantine|scores|assignments|draws"
     r"|draw_outcomes|feedback|messages)/|store/runs/[0-9a-f]+/test_\w+\.parquet|out/\d{4}-\d\d-\d\d/(worklist|deferred|excluded"
-    r"|next_in_line|not_for_agents/held_out|self_cure|scores|dialler|messages)\.|answers/|faults\.csv)"
+    r"|next_in_line|not_for_agents/held_out|self_cure|scores|dialler|messages)\.|answers/|faults\.csv"
+    r"|out/reports/\d{4}-\d\d-\d\d/(client-\w+|collectors)\.html)"  # the annex, by account; collectors by id
 )
 
 # ---- hostile names ---------------------------------------------------------------------------------------------------

@@ -443,7 +443,7 @@ def test_s24_hostile_text_is_text(attacks, show):
     for tab in attacks.over(["worklist", "deferred", "excluded", "self_cure", "about"]):
         page = show(hostile(), f"#tab={tab}")
         if tab == "worklist":
-            for place in range(3):
+            for place in (2, 1, 0):  # those below first: an opened row pushes them out of sight
                 page.locator(".open").nth(place).click()
         assert page.evaluate("window.hit") is None
         assert page.locator("img, iframe, object, a:not(.skip), form").count() == 0

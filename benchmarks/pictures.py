@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 HOUR = dt.time(10, 10)
 DESK, PHONE = {"width": 1360, "height": 1000}, {"width": 390, "height": 844}
@@ -74,25 +74,18 @@ def reduced(png: bytes) -> bytes:
     return made.getvalue()
 
 
-def draw(night: Path, french: Path, to: Path) -> list[Path]:
+def draw(browser: Browser, night: Path, french: Path, to: Path) -> list[Path]:
     """Every picture, in the order of PICTURES."""
-    from playwright.sync_api import sync_playwright
-
     as_of = dt.date.fromisoformat(json.loads((night / "manifest.json").read_bytes())["as_of"])
     at, found = dt.datetime.combine(as_of, HOUR, dt.UTC), []
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        for each in PICTURES:
-            context = browser.new_context(
-                viewport=each.screen, device_scale_factor=each.scale, timezone_id="UTC",
-                locale="fr-FR" if each.french else "en-GB", color_scheme="dark" if each.dark else "light",
-            )  # fmt: skip
-            found.append(to / each.name)
-            found[-1].write_bytes(reduced(taken(context.new_page(), each, french if each.french else night, at)))
-            context.close()
-        browser.close()
+    for each in PICTURES:
+        context = browser.new_context(
+            viewport=each.screen, device_scale_factor=each.scale, timezone_id="UTC",
+            locale="fr-FR" if each.french else "en-GB", color_scheme="dark" if each.dark else "light",
+        )  # fmt: skip
+        found.append(to / each.name)
+        found[-1].write_bytes(reduced(taken(context.new_page(), each, french if each.french else night, at)))
+        context.close()
     return found
 
 
@@ -102,7 +95,15 @@ def main() -> None:
     told.add_argument("french", type=Path)
     told.add_argument("--to", type=Path, default=Path("docs"))
     given = told.parse_args()
-    for place in draw(given.night, given.french, given.to):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        places = draw(browser, given.night, given.french, given.to)
+        browser.close()
+    for place in places:
         print(f"{place}: {place.stat().st_size:,} bytes")
         if place.stat().st_size > MOST_BYTES:
             sys.exit(f"{place} is larger than {MOST_BYTES:,} bytes.")

@@ -11,15 +11,13 @@ from PIL import Image, ImageStat
 
 from benchmarks.pictures import MOST_BYTES, PICTURES, draw
 from tests.worlds.afterwards import NIGHT
-from tests.worlds.programs import program
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_a_list_is_drawn_for_each_of_its_readers(two_nights, tmp_path):
-    program("chromium")
+def test_a_list_is_drawn_for_each_of_its_readers(browser, two_nights, tmp_path):
     nights = two_nights.out / str(NIGHT), two_nights.french / str(NIGHT)
-    places = draw(*nights, tmp_path)
+    places = draw(browser, *nights, tmp_path)
     assert [place.name for place in places] == [each.name for each in PICTURES]
     light = {}
     for place, each in zip(places, PICTURES, strict=True):

@@ -1,11 +1,11 @@
 """Does the monitor cry wolf, and does it see what changed? python -m benchmarks.drift [--worlds N] [--planted N]
 [--debtors N] [--first SEED].
 
-Each world is taught on what had matured by TAUGHT, and judged on NIGHTS of the month after it, whatever the day of
-the month, by all that the monitor says without a label of that month: drift, new books, the order foretold, payments
-within a week. Nothing changes in an equal world: every warning there is a false one. In the others something changes
-on TAUGHT, and what counts is the first night that tells, long before a label of those days matures. Prints both. What
-former nights foretold is asked of the same model, though it was taught on some of them.
+Each world is taught on what had matured by TAUGHT, and judged on every night of the month after it by all that the
+monitor says without a label of that month: drift, new books, the order foretold, payments within a week. Nothing
+changes in an equal world: every warning there is a false one. In the others something changes on TAUGHT, and what
+counts is the first night that tells, long before a label of those days matures. Prints both. What former nights
+foretold is asked of the same model, though it was taught on some of them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from pipeline.training.fit import teaching_of
 PROJECT_PARAMS = Path(__file__).parents[1] / "params.yaml"
 WORLDS, PLANTED, DEBTORS, FIRST, MONTHS = 100, 20, 500, 16_500, 18
 TAUGHT = dt.date(2026, 9, 1)  # the delivery reaches to the end of that month
-NIGHTS = [TAUGHT + dt.timedelta(days) for days in (1, 5, 9, 13, 17, 21, 25, 30)]
+NIGHTS = [TAUGHT + dt.timedelta(days) for days in range(1, 31)]
 TREES = 60
 NEW_BOOK = "bought_us"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 HOUSE = Path(__file__).parents[1]
 HEAVY = ("pandas", "numba", "scipy", "sklearn", "lightgbm", "shap", "mlflow", "duckdb", "deltalake", "xlsxwriter")
-RULED = frozenset({"pandas", "numba", "scipy", "deltalake"})  # numba brings scipy
+RULED = frozenset({"pandas", "deltalake"})
 NIGHT, PLACE = "2026-10-01", "US-MA"
 # Command -> the heavy libraries that it may load.
 LIGHT: dict[tuple[str, ...], frozenset[str]] = {
@@ -41,7 +41,7 @@ PROGRAM = f"""
 import sys
 from pipeline import cli
 try:
-    cli.main(sys.argv[1:])
+    cli.main()
 except SystemExit as ended:
     print("ended", ended.code, *sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)
 """

@@ -1,74 +1,40 @@
-"""Compiled loops, kept on disk for as long as no file that they may call into changes.
-Every compiled loop of the house is made here.
+"""Compiled loops: every one of the house is made here (features/kept_loops.py compiles and keeps them).
 
-numba compares what it kept with the loop's own file alone. A loop that calls another one of a file that has changed
-would go on running the old code, so here the content of all files of this room and of the loop's own room decides: a
-loop calls into no other.
+A process that ends with one question about one debtor has some hundred rows to loop over: `in_plain_python` gives it
+the same functions as they are written, since to load numba costs more than all of its loops.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 
-from numba import config, njit
-from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, UserWideCacheLocator
+import numpy as np
 
-ROOM = Path(__file__).parent
+_compiles: bool | None = None  # None until the first loop is made
+
+
+def in_plain_python() -> None:
+    """From now on the loops of this process are not compiled; nothing where one is already, as loops call each other.
+
+    Numbers are told to wrap and to divide by zero as silently as compiled ones do.
+    """
+    global _compiles
+    if _compiles is None:
+        _compiles = False
+        np.seterr(over="ignore", divide="ignore", invalid="ignore")
 
 
 def compiled(function: Callable | None = None, *, error_model: str = "python") -> Callable:
-    """The loop as numba compiles it, free of the interpreter's lock so that threads share the work.
+    """The loop as numba compiles it, or as it is written where the process chose so.
 
     error_model: numba's own; "numpy" lets a division by zero give inf or nan.
     """
+    global _compiles
     if function is None:
         return lambda function: compiled(function, error_model=error_model)
-    before, config.CACHE_LOCATOR_CLASSES = (
-        config.CACHE_LOCATOR_CLASSES,
-        ",".join(f"{__name__}.{place.__name__}" for place in LOCATORS),
-    )
-    try:
-        return njit(cache=True, nogil=True, error_model=error_model)(function)
-    except RuntimeError:  # no place may be written: each process compiles for itself
-        return njit(nogil=True, error_model=error_model)(function)
-    finally:
-        config.CACHE_LOCATOR_CLASSES = before
+    if _compiles is False:
+        return function
+    from features.kept_loops import kept
 
-
-@cache
-def sources(room: Path) -> bytes:
-    """sha256 of every file of this room and of another."""
-    files = sorted({*ROOM.glob("*.py"), *room.glob("*.py")})
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
-
-
-class _BySources:
-    _py_file: str  # numba's
-
-    def get_source_stamp(self) -> bytes:
-        return sources(Path(self._py_file).parent)
-
-    def get_disambiguator(self) -> str:
-        """In the name of what is kept: an index of other sources may name classes that are gone,
-        and is not even opened.
-        """
-        own = super().get_disambiguator()  # pyrefly: ignore[missing-attribute]: of the locator it is mixed into
-        return f"{own}-{self.get_source_stamp().hex()[:12]}"
-
-
-class Chosen(_BySources, UserProvidedCacheLocator):
-    """Where NUMBA_CACHE_DIR says."""
-
-
-class Beside(_BySources, InTreeCacheLocator):
-    """In __pycache__ beside the loop's file."""
-
-
-class OfTheUser(_BySources, UserWideCacheLocator):
-    """Where that cannot be written, in the user's own cache."""
-
-
-LOCATORS = (Chosen, Beside, OfTheUser)
+    _compiles = True
+    return kept(function, error_model)

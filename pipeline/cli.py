@@ -21,7 +21,8 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _terminated)
     before = os.umask(0o077)  # whatever a command writes holds people's debts, or what was learnt of them
     try:
-        code = cli.main(args=arguments, prog_name="recoup", standalone_mode=False)
+        ends = arguments is None  # the process with its command: nobody else calls into it
+        code = cli.main(args=arguments, prog_name="recoup", standalone_mode=False, obj=ends)
     except (KeyboardInterrupt, click.exceptions.Abort, Exception) as error:
         code = _fail(*ending(error))
     finally:

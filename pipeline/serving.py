@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 from features.errors import InputMissing, LockHeld, RecoupError, UsageError
 from features.tables import TABLES
 from pipeline.intake.ingest import ingest
-from pipeline.night.desk import Desk, said, stands_on
+from pipeline.night.contact_check import said
+from pipeline.night.desk import Desk, stands_on
 from pipeline.params import Params, load
 from pipeline.store.files import private_folder
 

@@ -168,7 +168,11 @@ def check(
     params: Params, store: Path, account: str | None, channel: str | None, at: str | None, questions: Path | None
 ) -> None:
     """At the moment of contact: still permitted? The first word of the answer is permitted, deferred or excluded."""
-    from pipeline.night.desk import check_contact, check_file
+    if questions is None and click.get_current_context().obj:
+        from features.compiled import in_plain_python
+
+        in_plain_python()
+    from pipeline.night.contact_check import check_contact, check_file
 
     when = None if at is None else moment(at, "--at", "2026-11-02T10:15:00+01:00", needs_offset=True)
     if questions is not None:

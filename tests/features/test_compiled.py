@@ -69,3 +69,21 @@ def run(room: Path, ask: str) -> str:
         [sys.executable, "-c", ask, str(room)], capture_output=True, text=True, env=environment, check=True
     )
     return asked.stdout.strip()
+
+
+def test_loops_are_plain_only_where_none_was_compiled_before(tmp_path):
+    """One that is compiled cannot call one that is not."""
+    (tmp_path / "outer.py").write_text(
+        "from features.compiled import compiled\n\n@compiled\ndef loop():\n    return 1\n"
+    )
+    ask = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from features.compiled import compiled, in_plain_python
+{first}
+in_plain_python()
+from outer import loop
+print(type(loop).__name__, loop())
+"""
+    assert run(tmp_path, ask.format(first="")) == "function 1"
+    assert run(tmp_path, ask.format(first="compiled(lambda: 0)")) == "CPUDispatcher 1"

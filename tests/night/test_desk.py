@@ -37,7 +37,8 @@ from pipeline.intake.refusals import DeliveryRefused
 from pipeline.law.eligibility import check
 from pipeline.law.question import CannotDecide
 from pipeline.law.rule_file import RulesRefused
-from pipeline.night.desk import BatchFaulty, Desk, check_contact, check_file, microseconds, said
+from pipeline.night.contact_check import BatchFaulty, check_contact, check_file, said
+from pipeline.night.desk import Desk, microseconds
 from pipeline.night.feeds import case_of
 from pipeline.panel.view import view
 from pipeline.params import load
@@ -134,6 +135,38 @@ def test_an_instant_is_answered_by_the_debtors_day_however_it_is_written(house, 
     told = {check_contact(house.store, row.account_id, row.channel, at.astimezone(zone), house.params).split()[0]
             for zone in (dt.UTC, ZoneInfo("America/New_York"))}  # fmt: skip
     assert told == {found.group}
+
+
+def test_loops_in_plain_python_answer_as_compiled_ones_do(house):
+    """`recoup check` of one account runs the loops as they are written."""
+    asked = [
+        (account, CHANNELS[place % len(CHANNELS)], MORNING + dt.timedelta(minutes=53 * (place % 40)))
+        for place, account in enumerate(scorable(house)[::3])
+    ]
+    program = """
+import datetime as dt, json, sys
+from pathlib import Path
+from features.compiled import in_plain_python
+in_plain_python()
+from pipeline.night.contact_check import said
+from pipeline.night.desk import Desk
+from pipeline.params import load
+params, store = load(Path(sys.argv[1])), Path(sys.argv[2])
+for account, channel, at in json.load(sys.stdin):
+    moment = dt.datetime.fromisoformat(at)
+    print(json.dumps(said(Desk(store, params, moment).ask_once(account, channel, moment), moment)))
+print("numba" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(house.folder / "params.yaml"), str(house.store)],
+        input=json.dumps([(account, channel, at.isoformat()) for account, channel, at in asked]),
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    *lines, loaded = done.stdout.splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert answers == [said(by_itself(house, *question), question[2]) for question in asked]
+    assert {answer["answer"] for answer in answers} == {"permitted", "deferred", "excluded"}
+    assert (loaded, done.stderr) == ("False", "")
 
 
 def test_a_question_about_another_date_opens_nothing_and_keeps_nothing(house, desk, monkeypatch):

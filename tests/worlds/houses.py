@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 import features
-from features.compiled import sources
 from features.days import day_of_text
+from features.kept_loops import sources
 from features.tables import TABLES, Kind
 from pipeline.intake.ingest import ingest
 from pipeline.panel.view import features_of

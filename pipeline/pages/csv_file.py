@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -17,6 +18,7 @@ from pipeline.pages.publication import amounts, currency_of, days, figures, inst
 # tab on a paste) splits there, whatever we quote.
 _STARTS_A_FORMULA = re.compile('(^|[;,|"\t\r\n])([\\s\u00a0]*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])')
 _CONTROL_FIRST = re.compile(r"^(?=[\t\r\n])")
+_AT_ONCE = 20_000  # rows that are held as text
 
 
 def safe(text: str) -> str:
@@ -47,15 +49,36 @@ def csv_text(
     Money follows the currency beside it, shares have six decimals, an instant is on the debtor's clock where
     `time_zone` is beside it, else UTC.
     """
+    return "".join(_parts(frame, decimals, reporting_currency, heads))
+
+
+def write_csv(
+    frame: pd.DataFrame,
+    decimals: Mapping[str, int],
+    reporting_currency: str,
+    path: Path,
+    heads: Mapping[str, str] | None = None,
+) -> None:
+    """csv_text into a new file, no more of it held than some thousand rows."""
+    with path.open("x", encoding="utf-8", errors="replace", newline="") as file:
+        for part in _parts(frame, decimals, reporting_currency, heads):
+            file.write(part)
+
+
+def _parts(
+    frame: pd.DataFrame, decimals: Mapping[str, int], reporting_currency: str, heads: Mapping[str, str] | None
+) -> Iterator[str]:
     heads = {column: str(column) for column in frame.columns} if heads is None else heads
-    columns = [_cells(frame, column, decimals, reporting_currency) for column in heads]
-    written = io.StringIO()
-    writer = csv.writer(
-        written, lineterminator="\r\n"
-    )  # RFC 4180; and only what is in the terminator is quoted inside a cell
-    writer.writerow([safe(head) for head in heads.values()])
-    writer.writerows(zip(*columns, strict=True))
-    return written.getvalue()
+    for first in range(0, max(len(frame), 1), _AT_ONCE):
+        rows = frame.iloc[first : first + _AT_ONCE]
+        written = io.StringIO()
+        writer = csv.writer(
+            written, lineterminator="\r\n"
+        )  # RFC 4180; and only what is in the terminator is quoted inside a cell
+        if not first:
+            writer.writerow([safe(head) for head in heads.values()])
+        writer.writerows(zip(*(_cells(rows, column, decimals, reporting_currency) for column in heads), strict=True))
+        yield written.getvalue()
 
 
 def _cells(frame: pd.DataFrame, column: str, decimals: Mapping[str, int], reporting_currency: str) -> list[str]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from features.errors import CannotWrite, InputMissing, UsageError, is_said
 from pipeline.pages.contract import check_night
-from pipeline.pages.csv_file import csv_text
+from pipeline.pages.csv_file import write_csv
 from pipeline.pages.language import words
 from pipeline.pages.messages_page import messages_page
 from pipeline.pages.page import html
@@ -218,23 +218,22 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     money = (night.decimals, night.reporting_currency)
     makers: dict[str, Callable[[Path], object]] = {
         "worklist.parquet": lambda path: write_published(night.worklist, night.decimals, path),
-        "worklist.csv": lambda path: _write(path, csv_text(night.worklist, *money).encode("utf-8", "replace")),
+        "worklist.csv": partial(write_csv, night.worklist, *money),
         "worklist.xlsx": lambda path: write_xlsx(night, path),
         "worklist.html": lambda path: _write(path, html(night).encode()),
-        "deferred.csv": lambda path: _write(path, csv_text(night.deferred, *money).encode("utf-8", "replace")),
-        "excluded.csv": lambda path: _write(path, csv_text(night.excluded, *money).encode("utf-8", "replace")),
-        f"{APART}/held_out.csv": lambda path: _write(path, csv_text(night.held_out, *money).encode("utf-8", "replace")),
-        "next_in_line.csv": lambda path: _write(path, csv_text(night.next_in_line, *money).encode("utf-8", "replace")),
-        "self_cure.csv": lambda path: _write(path, csv_text(night.self_cure, *money).encode("utf-8", "replace")),
+        "deferred.csv": partial(write_csv, night.deferred, *money),
+        "excluded.csv": partial(write_csv, night.excluded, *money),
+        f"{APART}/held_out.csv": partial(write_csv, night.held_out, *money),
+        "next_in_line.csv": partial(write_csv, night.next_in_line, *money),
+        "self_cure.csv": partial(write_csv, night.self_cure, *money),
         "scores.parquet": lambda path: write_published(night.scores, night.decimals, path),
     }
     if night.dialler:
-        dialled = csv_text(night.to_dial(), *money, night.dialler)
-        makers["dialler.csv"] = lambda path: _write(path, dialled.encode("utf-8", "replace"))
+        makers["dialler.csv"] = partial(write_csv, night.to_dial(), *money, heads=night.dialler)
     if night.messages is not None:
         sent = night.messages
         makers |= {
-            "messages.csv": lambda path: _write(path, csv_text(sent, *money).encode("utf-8", "replace")),
+            "messages.csv": partial(write_csv, sent, *money),
             "messages.parquet": lambda path: write_published(sent, night.decimals, path),
             "messages.html": lambda path: _write(path, messages_page(night).encode()),
         }
@@ -242,12 +241,10 @@ def _write_all(night: Night, folder: Path, ran: Callable[[], Mapping[str, Any]] 
     beside |= {name: getattr(night, name) for name in TREATED}
     for name, frame in beside.items():
         if frame is not None:
-            text = csv_text(frame, *money).encode("utf-8", "replace")
-            makers[f"{name}.csv"] = partial(_write, content=text)
+            makers[f"{name}.csv"] = partial(write_csv, frame, *money)
             makers[f"{name}.parquet"] = partial(write_published, frame, night.decimals)
     if night.unusual is not None:
-        odd = csv_text(night.unusual, *money).encode("utf-8", "replace")
-        makers[UNUSUAL] = partial(_write, content=odd)
+        makers[UNUSUAL] = partial(write_csv, night.unusual, *money)
     if night.receivables is not None:
         makers["receivables.html"] = lambda path: _write(path, receivables_page(night).encode())
     if night.routes is not None:

@@ -1,4 +1,4 @@
-"""A loop that was kept on disk is not used again once a file it calls into has changed."""
+"""A loop that was kept on disk is not used again once a file it calls into has changed. Also of kept_loops.py."""
 
 from __future__ import annotations
 

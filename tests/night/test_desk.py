@@ -1,7 +1,7 @@
 """The question at the moment of contact, asked many times: the desk agrees with the check of one account, contacts that
 are posted count at once, and over HTTP nobody without the token is answered.
 
-Also of serving.py.
+Also of serving.py and contact_check.py.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from features.currencies import DECIMALS
 from features.tables import NO_MONEY, NO_TIME
 from pipeline.columns import WORKLIST_COLUMNS
-from pipeline.pages.csv_file import csv_text, decimal_text, safe
+from pipeline.pages.csv_file import csv_text, decimal_text, safe, write_csv
 from pipeline.pages.workbook import write_xlsx
 from tests.worlds.paper_nights import HOSTILE, hostile, night
 from tests.worlds.spreadsheets import kinds_of, opened_by_libreoffice
@@ -139,3 +139,16 @@ def test_s23_libreoffice_evaluates_nothing_in_the_hostile_csv_and_workbook(attac
 def test_libreoffice_would_have_evaluated_the_bare_text(tmp_path):
     (tmp_path / "bare.csv").write_text("text\n" + "\n".join(text for text in HOSTILE[:4]), encoding="utf-8")
     assert "f" in kinds_of(opened_by_libreoffice(tmp_path / "bare.csv"))
+
+
+def test_a_long_frame_is_written_in_parts_as_it_is_told_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.pages.csv_file._AT_ONCE", 7)
+    for rows in (80, 7, 0):
+        frame = night(80).worklist.head(rows)
+        write_csv(frame, DECIMALS, "EUR", tmp_path / f"{rows}.csv")
+        written = (tmp_path / f"{rows}.csv").read_bytes().decode()
+        assert written == csv_text(frame, DECIMALS, "EUR")
+        head, *told = rows_of(written)
+        assert (tuple(head), len(told)) == (WORKLIST_COLUMNS, rows)
+    with pytest.raises(FileExistsError, match="80.csv"):
+        write_csv(frame, DECIMALS, "EUR", tmp_path / "80.csv")

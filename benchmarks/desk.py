@@ -3,8 +3,8 @@
 A made-up store is opened as `recoup serve --check` opens it, in a process of its own, and asked over HTTP, one
 question after another over a connection that stays open. copies: every account of the simulated ones again under
 other names, for a large store is quicker to copy than to simulate. Prints how long opening took, with how much
-memory, and the milliseconds of the answers: on the channels that the params plan with; on another one, which is
-decided anew for the debtor; and of accounts of which a contact was posted just before, with how long that took.
+memory, and the milliseconds of the answers: on the channels that the params plan with; on another one; and of
+accounts of which a contact was posted just before, with how long that took.
 """
 
 from __future__ import annotations

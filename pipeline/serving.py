@@ -133,7 +133,7 @@ class Counter:
         """Whether the answer is a look at what is decided; else a debtor's day has to be decided first."""
         try:
             at = moment_of(question["at"]) if question.get("at") else now
-            return self.desk.is_at_hand(at) and question.get("channel") in self.params.eligibility.channels
+            return self.desk.is_at_hand(at)
         except (RecoupError, TypeError, OverflowError):
             return True  # refused in no time
 

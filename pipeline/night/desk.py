@@ -49,7 +49,7 @@ class Shelf:
 
     cases     local day -> the case of the night whose list is worked on it; all of the same tables
     since     UTC microseconds: what was known before is in the decisions
-    standing  local day -> every account of that case, decided on each channel of the params
+    standing  local day -> every account of that case, decided on each channel that there is
     """
 
     cases: Mapping[int, Case]
@@ -117,7 +117,7 @@ class Shelf:
 
     def decided(self, day: int) -> Standing:
         if day not in self.standing:
-            self.standing[day] = Standing.of(self.cases[day].asked(Sight(day, self.since)))
+            self.standing[day] = Standing.of(self.cases[day].asked(Sight(day, self.since), CONTACT_CHANNELS))
         return self.standing[day]
 
 
@@ -206,7 +206,7 @@ class Desk:
             if row is None:
                 raise CannotDecide.not_scorable(account_id, "at that time")
         standing = shelf.decided(day)
-        if moment < shelf.since or debtor in shelf.moved or channel not in standing.channels or standing.moves(row):
+        if moment < shelf.since or debtor in shelf.moved or standing.moves(row):
             return check(shelf.small(day, debtor), account_id, channel, moment)
         return standing.at(row, channel, moment)
 

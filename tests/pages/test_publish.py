@@ -242,7 +242,7 @@ def quick_faces(monkeypatch):
     """A few bytes for every file and a disk that is always in step: how a night takes its place depends on neither."""
     few = OLD.worklist.to_json(), NEW.worklist.to_json()
     monkeypatch.setattr(publishing, "html", lambda made: few[made is NEW])
-    monkeypatch.setattr(publishing, "csv_text", lambda frame, *_: few[frame is NEW.worklist])
+    monkeypatch.setattr(publishing, "write_csv", lambda frame, *given: given[2].write_text(few[frame is NEW.worklist]))
     monkeypatch.setattr(publishing, "write_xlsx", lambda made, path: path.write_text(few[made is NEW]))
     monkeypatch.setattr(
         publishing, "write_published", lambda frame, _, path: path.write_text(few[frame is NEW.worklist])

@@ -4,7 +4,7 @@ and what the store remembers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -227,14 +227,22 @@ def _appointments(listed: pd.DataFrame) -> pd.DataFrame:
 
 def _clock(minutes: pd.Series) -> list[str]:
     """HH:MM; the end of the day is 24:00, and "" stands where there is no window."""
-    return [
-        "" if np.isnan(minute) or minute < 0 else f"{int(minute) // 60:02d}:{int(minute) % 60:02d}"
-        for minute in minutes
-    ]
+    return _each_once(
+        minutes,
+        lambda minute: "" if np.isnan(minute) or minute < 0 else f"{int(minute) // 60:02d}:{int(minute) % 60:02d}",
+    )
 
 
 def _dates(days: pd.Series) -> pd.Series:
-    return pd.Series([None if day == NO_DAY else date_of(day) for day in days], index=days.index, dtype=object)
+    told = _each_once(days, lambda day: None if day == NO_DAY else date_of(day))
+    return pd.Series(told, index=days.index, dtype=object)
+
+
+def _each_once(values: pd.Series, told: Callable[[Any], Any]) -> list[Any]:
+    """What is told of each value, worked out once for those that come again."""
+    places, distinct = pd.factorize(values, use_na_sentinel=False)
+    said = [told(value) for value in distinct]
+    return [said[place] for place in places.tolist()]
 
 
 def _said_of(record: Mapping[str, Any]) -> dict[str, Any]:

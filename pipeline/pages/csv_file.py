@@ -100,7 +100,13 @@ def _cells(frame: pd.DataFrame, column: str, decimals: Mapping[str, int], report
         return ["" if figure is None else f"{figure:.6f}" for figure in figures(values)]
     if kind in ("count", "number"):
         return ["" if figure is None else str(figure) for figure in _whole(figures(values))]
-    return [safe(text) for text in texts(values)]
+    return _all_safe(texts(values))
+
+
+def _all_safe(cells: list[str]) -> list[str]:
+    """`safe` of each cell; a text that comes often is looked at once, one of letters and digits alone not at all."""
+    changed = {text: told for text in set(cells) if not text.isalnum() and (told := safe(text)) != text}
+    return [changed.get(text, text) for text in cells] if changed else cells
 
 
 def _whole(values: list[float | int | None]) -> list[float | int | None]:

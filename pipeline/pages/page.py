@@ -17,12 +17,23 @@ from models.explain import DOWN, REASON_COLUMNS, UP
 from pipeline.columns import IN_REPORTING_CURRENCY
 from pipeline.law.counts import NO_LIMIT
 from pipeline.pages.language import small, words
-from pipeline.pages.publication import GROUPS_SHOWN, Night, amounts, days, figures, instants, kind_of, plain, texts
+from pipeline.pages.publication import (
+    GROUPS_SHOWN,
+    LATER_ROWS,
+    NOT_LISTED,
+    Night,
+    amounts,
+    days,
+    figures,
+    instants,
+    kind_of,
+    plain,
+    texts,
+)
 from pipeline.pages.speech import Speech
 from pipeline.pages.templating import policy_digest, template, verbatim
 
 DETAILED_ROWS = 10_000  # rows that carry their history: the page stays near 1 kB a row
-LATER_ROWS = 2_000  # rows shown of deferred, excluded, self-cure; their files hold all
 MOST_SHOWN = {"reasons": 8, "effects": 8, "sums": 1}
 MOST_SHOWN |= {"balances": 16, "payments": 12, "contacts": 6, "promises": 3, "channels": 13, "limits": 4}
 MOST_SHOWN |= {"treatment": 40}
@@ -47,7 +58,6 @@ NOT_ON_THE_PAGE = frozenset(
         "expired",
     }
 )
-NOT_LISTED = ("next_in_line", "deferred", "excluded", "self_cure")  # tables with a tab of their own
 NET_NOTES = {"added": "net_value_added"}  # value.mode -> what the sum of the net values counts
 RATES = ("reporting_currency", "rates_date", "rates", "share", "commission", "annual_rate", "costs", "horizon_days")
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,5 +54,6 @@ def _cells(values: pd.Series, kind: str) -> pa.Array:
     if kind == "count":
         return pa.array([None if figure is None else int(figure) for figure in figures(values)], _TYPES[kind])
     if kind in ("share", "number"):
-        return pa.array(figures(values), _TYPES[kind])
+        numbers = values.to_numpy(dtype="float64", na_value=np.nan)
+        return pa.array(numbers, _TYPES[kind], mask=~np.isfinite(numbers))
     return pa.array(texts(values), _TYPES[kind])

@@ -19,6 +19,8 @@ from features.days import instant_of
 from features.tables import DISPLAY, NO_MONEY, NO_TIME
 from pipeline.columns import ASKED_COLUMNS, DETAIL_COLUMNS, IN_REPORTING_CURRENCY, KIND_OF_COLUMN
 
+NOT_LISTED = ("next_in_line", "deferred", "excluded", "self_cure")  # tables with a tab of their own
+LATER_ROWS = 2_000  # rows that page and workbook show of those not listed; their files hold all
 # models.prioritise.GROUPS as a reader meets them: on the list, beside it, not today.
 GROUPS_SHOWN = ("worklist", "joined", "below_capacity", "self_cure", "no_value", "deferred", "held_out", "excluded")
 
@@ -213,6 +215,11 @@ def currency_of(frame: pd.DataFrame, column: str, reporting_currency: str) -> li
 
 def texts(values: pd.Series) -> list[str]:
     """Plain text of each cell, empty where missing."""
+    if isinstance(values.dtype, pd.StringDtype):
+        return values.fillna("").tolist()
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        names = [*texts(pd.Series(values.cat.categories)), ""]  # the code of a missing cell is -1
+        return [names[code] for code in values.cat.codes.tolist()]
     held = values.astype(object)
     return ["" if gone else str(value) for value, gone in zip(held, held.isna(), strict=True)]
 

@@ -59,10 +59,13 @@ def in_words(night: Night, rules: Rules, language: str) -> Night:
     def told(frame: pd.DataFrame) -> pd.DataFrame:
         changed = {}
         if "reason" in frame and "rule" in frame:
-            pairs = zip(frame["rule"].astype(object), frame["reason"].astype(object), strict=True)
-            changed["reason"] = [explained(rule, reason, known, language) for rule, reason in pairs]
+            pairs = list(zip(frame["rule"].astype(object), frame["reason"].astype(object), strict=True))
+            said = {pair: explained(*pair, known, language) for pair in set(pairs)}
+            changed["reason"] = [said[pair] for pair in pairs]
         if "citation" in frame:
-            changed["citation"] = [cited(citation, language) for citation in frame["citation"].astype(object)]
+            laws = frame["citation"].astype(object).tolist()
+            named = {law: cited(law, language) for law in set(laws)}
+            changed["citation"] = [named[law] for law in laws]
         return frame.assign(**changed) if len(frame) else frame
 
     details = replace(night.details, channels=told(night.details.channels), limits=told(night.details.limits))

@@ -23,6 +23,8 @@ from features.tables import OUTCOMES
 from pipeline.pages.language import words
 from pipeline.pages.publication import (
     GROUPS_SHOWN,
+    LATER_ROWS,
+    NOT_LISTED,
     Night,
     amounts,
     currency_of,
@@ -32,6 +34,7 @@ from pipeline.pages.publication import (
     kind_of,
     texts,
 )
+from pipeline.pages.speech import Speech
 
 AGAIN = "call_again_at"
 ENTRIES = ("outcome", "contacted_at", "promise_amount", "promise_due_on", AGAIN, "skipped_because")
@@ -143,8 +146,9 @@ def write_xlsx(night: Night, path: Path) -> None:
     Raises OSError if the disk fails.
     """
     book = Workbook(path, night)
+    cut = _cut_short(book)
     try:
-        _summary(book)
+        _summary(book, [f"{book.words['tabs'][name]}: {told}" for name, told in cut.items()])
         listed = _with_display(night)
         queues = texts(listed["queue"])
         several = sorted(set(queues)) if len(set(queues)) > 1 else []
@@ -152,8 +156,9 @@ def write_xlsx(night: Night, path: Path) -> None:
             _list(book, queue, listed[[name == queue for name in queues]], one_of_several=True)
         if not several:
             _list(book, book.words["tabs"]["worklist"], listed)
-        for name in ("next_in_line", "deferred", "excluded", "self_cure"):
-            _plain(book, book.words["tabs"][name], night.waiting() if name == "next_in_line" else getattr(night, name))
+        for name in NOT_LISTED:
+            frame = night.waiting() if name == "next_in_line" else getattr(night, name)
+            _later(book, book.words["tabs"][name], frame, cut.get(name, ""))
         _plain(book, book.words["book"]["audit"], night.audit)
     finally:
         _close(book)
@@ -172,8 +177,8 @@ def _close(book: Workbook) -> None:
         raise error.args[0] if error.args and isinstance(error.args[0], OSError) else OSError(str(error)) from None
 
 
-def _summary(book: Workbook) -> None:
-    """The night on one printed page: what it is, what it adds up to, and two charts."""
+def _summary(book: Workbook, notes: Sequence[str] = ()) -> None:
+    """The night on one printed page: what it is, what it adds up to, and two charts. notes: said below the warnings."""
     night, said = book.night, book.words["book"]
     sheet = book.sheet(said["summary"])
     sheet.hide_gridlines(2)
@@ -200,6 +205,9 @@ def _summary(book: Workbook) -> None:
     for warning in night.manifest.get("warnings", ()):
         at += 1
         sheet.write_string(at, 0, _cut(str(warning)), book.format(font_color="#8A5A00"))
+    for note in notes:
+        at += 1
+        sheet.write_string(at, 0, note, book.format(italic=True, font_color="#55637A"))
     groups = {book.words["groups"][group]: night.counts[group] for group in GROUPS_SHOWN}
     _chart(book, sheet, "G3", said["accounts_by_group"], Cells(groups_at, 1, groups))
     if totals["per_queue"]:
@@ -375,11 +383,30 @@ def _list(book: Workbook, name: str, listed: pd.DataFrame, one_of_several: bool 
     sheet.set_footer(f"&L{book.words['page']['title']} {book.night.as_of}&R&P / &N")
 
 
-def _plain(book: Workbook, name: str, frame: pd.DataFrame) -> None:
+def _later(book: Workbook, name: str, frame: pd.DataFrame, told: str) -> None:
+    """The first LATER_ROWS of those not listed; below them, where there are more, in which file they are."""
+    sheet = _plain(book, name, frame.head(LATER_ROWS))
+    if told:
+        sheet.write_string(LATER_ROWS + 1, 0, told, book.format(italic=True, font_color="#55637A"))
+
+
+def _plain(book: Workbook, name: str, frame: pd.DataFrame) -> Worksheet:
     sheet = book.sheet(name)
     _table(book, sheet, frame)
     sheet.freeze_panes(1, 1)
     _on_a4(sheet)
+    return sheet
+
+
+def _cut_short(book: Workbook) -> dict[str, str]:
+    """Table of those not listed -> a sentence where its tab shows the first rows alone."""
+    speech, said = Speech(book.night.language), book.words["later"]["cut"]
+    found = {}
+    for name in NOT_LISTED:
+        rows = len(getattr(book.night, name))
+        if rows > LATER_ROWS:
+            found[name] = said.format(n=speech.count(LATER_ROWS), all=speech.count(rows), file=f"{name}.csv")
+    return found
 
 
 def _on_a4(sheet: Worksheet) -> None:

@@ -17,6 +17,7 @@ from features.currencies import DECIMALS
 from features.tables import NO_MONEY, NO_TIME
 from pipeline.columns import WORKLIST_COLUMNS
 from pipeline.pages.csv_file import csv_text, decimal_text, safe, write_csv
+from pipeline.pages.publication import texts
 from pipeline.pages.workbook import write_xlsx
 from tests.worlds.paper_nights import HOSTILE, hostile, night
 from tests.worlds.spreadsheets import kinds_of, opened_by_libreoffice
@@ -101,6 +102,16 @@ def test_no_text_starts_a_formula_whatever_the_separator(text):
 @given(st.text(alphabet=st.characters(categories=["L", "N", "Zs"]), max_size=30))
 def test_harmless_text_is_left_as_it_is(text):
     assert safe(text) == text
+
+
+def test_texts_are_the_same_whatever_holds_them_and_each_is_made_safe():
+    said = ["=1+1", "A-1", "", None, "=1+1", "plain", "\tb"]
+    objects = pd.Series(said, dtype=object)
+    for cells in (objects, objects.astype("str"), objects.astype("category")):
+        assert texts(cells) == ["" if text is None else text for text in said]
+        lines = rows_of(csv_text(pd.DataFrame({"rule": cells, "n": 1}), DECIMALS, "EUR"))[1:]
+        assert [line[0] for line in lines] == ["'=1+1", "A-1", "", "", "'=1+1", "plain", safe("\tb")]
+    assert texts(pd.Series([2, 7, 2]).astype("category")) == ["2", "7", "2"]
 
 
 def test_every_hostile_text_is_made_safe_and_survives():

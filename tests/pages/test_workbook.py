@@ -123,6 +123,20 @@ def test_a_very_long_text_is_cut_where_a_cell_ends(tmp_path):
     assert sheet.cell(2, WORKLIST_COLUMNS.index("reason_1") + 1).value == "y" * 32_000 + "…"
 
 
+def test_a_long_tab_of_those_not_listed_shows_the_first_and_names_the_file_of_all(tmp_path, monkeypatch):
+    made = night(60)
+    assert len(made.excluded) == 9
+    assert len(made.deferred) > 20
+    monkeypatch.setattr("pipeline.pages.workbook.LATER_ROWS", 9)
+    book = book_of(made, tmp_path)
+    sheet, told = book["Deferred"], f"The first 9 of {len(made.deferred)} are shown here; deferred.csv holds all."
+    assert [cell.value for cell in sheet["A"][1:]] == [*made.deferred["account_id"][:9], told]
+    assert sheet.auto_filter.ref.endswith("10")  # what is told is no row of the table
+    assert [cell.value for cell in book["Excluded"]["A"][1:]] == list(made.excluded["account_id"])
+    assert f"Deferred: {told}" in [cell.value for cell in book["Summary"]["A"]]
+    assert len(book["How net value is formed"]["A"]) == 61  # every listed row
+
+
 def test_an_empty_night_is_a_workbook(tmp_path):
     assert book_of(empty(), tmp_path)["Work list"].max_row == 1
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from features.aliases import renamed
@@ -67,12 +68,11 @@ def view(
     features: False leaves the matrix without a column, for who asks the law alone.
     """
     catalogue = WATCH if watch else with_treatments(CATALOGUE, versions)
-    tables = InnerTables(store.tables(shard, versions=versions)) if whole else read(store, shard, catalogue, versions)
-    if debtors is not None:
-        owned = tables["accounts"]["account_no"][tables["accounts"]["debtor_id"].isin(debtors)]
-        tables = InnerTables(
-            {name: frame[frame["account_no"].isin(owned)].reset_index(drop=True) for name, frame in tables.items()}
-        )
+    owned = None if debtors is None else _owned(store, shard, debtors, versions)
+    if whole:
+        tables = InnerTables(store.tables(shard, versions=versions, accounts=owned))
+    else:
+        tables = read(store, shard, catalogue, versions, accounts=owned)
     return view_of(tables, store, nights, params, versions, keep=keep, watch=watch, features=features)
 
 
@@ -108,15 +108,39 @@ def view_of(
     return View(cohort, build(cohort.frame, tables, catalogue, terms, ledger, complete), tables, ledger)
 
 
+def _owned(store: Store, shard: int, debtors: Sequence[str], versions: Mapping[str, int]) -> np.ndarray:
+    """Numbers of the accounts that these debtors have, or had."""
+    accounts = store.tables(shard, ["accounts"], {"accounts": ["account_no", "debtor_id"]}, versions)["accounts"]
+    return np.unique(accounts["account_no"].to_numpy()[accounts["debtor_id"].isin(debtors).to_numpy()])
+
+
+def known_before(seen: View, night: int, terms: Terms) -> tuple[InnerTables, Ledger]:
+    """The tables of a view without the rows that became known from a night on, and their ledger: those of the view
+    itself where there are none, as on a night of today.
+    """
+    told = {name: frame["known_on"].to_numpy() < night for name, frame in seen.tables.items()}
+    if all(rows.all() for rows in told.values()):
+        return seen.tables, seen.ledger
+    tables = InnerTables({name: frame[told[name]] for name, frame in seen.tables.items()})
+    return tables, history(tables, terms)
+
+
 def read(
-    store: Store, shard: int, catalogue: Catalogue, versions: Mapping[str, int], scorable: bool = True
+    store: Store,
+    shard: int,
+    catalogue: Catalogue,
+    versions: Mapping[str, int],
+    scorable: bool = True,
+    accounts: np.ndarray | None = None,
 ) -> InnerTables:
-    """The tables of a shard with the columns that the catalogue (and the cohort of scorable accounts) rests on."""
+    """The tables of a shard with the columns that the catalogue (and the cohort of scorable accounts) rests on; of all
+    accounts, or of some alone.
+    """
     needed = columns_of(catalogue, scorable)
     if needed["accounts"] is not None:
         needed["accounts"] += [name for name in store.extra_columns("accounts", versions) if name.startswith("x_")]
     columns = {name: columns for name, columns in needed.items() if columns is not None}
-    return InnerTables(store.tables(shard, list(needed), columns, versions))
+    return InnerTables(store.tables(shard, list(needed), columns, versions, accounts))
 
 
 def features_of(

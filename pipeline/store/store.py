@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from features.aliases import ALIAS_COLUMNS, AS_DELIVERED, links_of, with_aliases
@@ -122,6 +123,7 @@ class Store:
         names: Iterable[str] | None = None,
         columns: Mapping[str, Sequence[str]] | None = None,
         versions: Mapping[str, int] | None = None,
+        accounts: np.ndarray | None = None,
     ) -> InnerTables:
         """The delivered tables of whole shards in the inner form (features.tables), rows in their stable total order.
 
@@ -130,7 +132,8 @@ class Store:
         unless the same status of the same day was delivered.
         shard: one, several, or None for all. names: which tables (those not delivered are left out). columns: table ->
         columns to read; tables not named there are read whole, without account_id of the events. versions: from
-        `versions()`; None: the newest. Raises ContractError where a file of the store is damaged or gone.
+        `versions()`; None: the newest. accounts: the rows of these account numbers alone, left out before anything is
+        made of the others. Raises ContractError where a file of the store is damaged or gone.
         """
         pinned = (self.pinned or self.newest().versions) if versions is None else versions
         shards = [shard] if isinstance(shard, int) else range(self.shards) if shard is None else list(shard)
@@ -139,17 +142,18 @@ class Store:
             raise UsageError.unknown_keys("The tables asked of the store", asked - set(TABLES), TABLES)
         wanted = [name for name in TABLES if name in pinned and name in asked]
         persons = self.persons(pinned)
-        found = {name: self._read(name, shards, (columns or {}).get(name), pinned[name], persons) for name in wanted}
+        whose = persons, accounts
+        found = {name: self._read(name, shards, (columns or {}).get(name), pinned[name], *whose) for name in wanted}
         if "statuses" in found and "placements" in pinned:
             from features.agreements import OF_PLACEMENTS, STATUS_KEY, with_placed  # compiled loops: not for a proof
 
             asked_of = (columns or {}).get("statuses")
             names = list(found["statuses"].columns)
             besides = [*OF_PLACEMENTS, *({"account_id"} & set(names))]
-            told = self._read("placements", shards, besides, pinned["placements"], persons)
+            told = self._read("placements", shards, besides, pinned["placements"], *whose)
             whole = found["statuses"]
             if lacking := [name for name in STATUS_KEY if name not in names]:
-                whole = self._read("statuses", shards, [*names, *lacking], pinned["statuses"], persons)
+                whole = self._read("statuses", shards, [*names, *lacking], pinned["statuses"], *whose)
             names += [name for name in ("charge_no",) if name not in names and (asked_of is None or name in asked_of)]
             found["statuses"] = in_order("statuses", with_placed(whole, told))[names]
         return InnerTables(found)
@@ -173,6 +177,7 @@ class Store:
         columns: Sequence[str] | None,
         version: int,
         persons: Persons | None = None,
+        accounts: np.ndarray | None = None,
     ) -> pd.DataFrame:
         known = self.delta.schema(name, version)
         if columns is None:
@@ -188,7 +193,7 @@ class Store:
         several = bool(coming) or sum(len(files.get(str(each), [])) for each in shards) > 1
         names_debtors = persons is not None and name == "accounts" and "debtor_id" in columns
         needed = {*(sort_columns(name) if several or names_debtors else []), *(["known_on"] if names_debtors else [])}
-        needed |= {"account_no"} if any(numbers.size for numbers in leaving.values()) else set()
+        needed |= {"account_no"} if accounts is not None or any(own.size for own in leaving.values()) else set()
         besides = sorted(needed - set(columns))
         schema = self._schema(name, version, [*columns, *besides])
         parts = []
@@ -199,6 +204,8 @@ class Store:
         for home, numbers in coming.items():
             moved = _moved_rows(self.path, name, version, self._held(name, version), tuple(schema.names), persons)
             parts.append(only(moved[home], numbers))
+        if accounts is not None:
+            parts = [only(rows, accounts) for rows in parts]
         frame = to_inner(pa.concat_tables(parts) if parts else schema.empty_table())
         if several:
             frame = in_order(name, frame)

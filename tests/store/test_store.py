@@ -98,6 +98,20 @@ def test_rows_are_in_their_total_order_from_one_file_or_many(held):
             assert all(first < second for first, second in pairwise(keys))
 
 
+def test_rows_of_some_accounts_alone_are_those_of_the_whole(held):
+    for shard in (None, *range(held.shards)):
+        whole = held.tables(shard)
+        numbers = whole["accounts"]["account_no"].unique()
+        some = numbers[::2]
+        assert len(some) < max(len(numbers), 1) or not len(numbers)
+        for name, frame in held.tables(shard, accounts=some).items():
+            expected = whole[name][whole[name]["account_no"].isin(some)].reset_index(drop=True)
+            pd.testing.assert_frame_equal(frame, expected, check_categorical=False)
+    one = {"payments": ["amount"]}
+    assert list(held.tables(None, ["payments"], one, accounts=some)["payments"]) == ["amount"]
+    assert not len(held.tables(None, ["payments"], one, accounts=some[:0])["payments"])
+
+
 def test_ids_lie_beside_their_numbers(held):
     """As ingest writes them, and as they are made from the text where a frame lacks them."""
     tables = held.tables()

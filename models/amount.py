@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import lightgbm
 import numpy as np
 import pandas as pd
 
+from models.bare import lightgbm
 from models.boosting import FitWindow, booster_of, raw_scores, side_by_side
 
 MEAN_SHARE, GAMMA, TWEEDIE, LOG = "mean_share", "gamma", "tweedie", "log"  # simplest first

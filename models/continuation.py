@@ -19,12 +19,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import lightgbm
 import numpy as np
 import pandas as pd
 
 from features.cohort import BUCKETS, bucket
 from features.days import day_text
+from models.bare import lightgbm
 from models.boosting import FitWindow, booster_of, raw_scores, row_weights
 from models.calibration import expit
 from models.drift import SHIFTED, Reference

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import lightgbm
 import numpy as np
 import pandas as pd
 
+from models.bare import lightgbm
 from models.boosting import exact_contributions, raw_scores
 from models.calibration import fit_map
 from models.resampling import debtor_draws, interval, quality

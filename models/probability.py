@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import lightgbm
 import numpy as np
 import pandas as pd
 
 from models.amount import Later
+from models.bare import lightgbm
 from models.boosting import FitWindow, booster_of, raw_scores
 from models.calibration import Calibrator, choose_map, with_recent_levels
 

@@ -128,8 +128,9 @@ def _try(folder: Path, sha256: str) -> str:
         if (why := unsound(text)) is not None:
             return why
     if texts:
-        import lightgbm
         import numpy as np
+
+        from models.bare import lightgbm
 
         for text in texts.values():
             booster = lightgbm.Booster(model_str=text)

@@ -1,13 +1,17 @@
 """Growing: several seeds in one booster, threads that never change a byte, interrupts, weights of rows,
 contributions.
 
-Also of lesson.py.
+Also of lesson.py, and of bare.py: what is loaded.
 """
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +22,18 @@ from models.boosting import booster_of, exact_contributions, raw_scores, row_wei
 from models.lesson import Lesson
 from tests.worlds.panels import teaching
 from tests.worlds.taught import taught
+
+HOUSE = Path(__file__).parents[2]
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="scikit-learn must come first there")
+def test_growing_loads_no_scikit_learn_and_whoever_needs_it_has_it():
+    program = (
+        "import sys, models.boosting; assert 'sklearn' not in sys.modules; import lightgbm\n"
+        "from sklearn.metrics import roc_auc_score; print(roc_auc_score([0, 1], [0.1, 0.9]), lightgbm.Booster.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=HOUSE)
+    assert done.stdout.split() == ["1.0", "Booster"]
 
 
 def test_several_seeds_are_their_mean_in_one_booster(panel):

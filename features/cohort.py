@@ -12,7 +12,7 @@ import pandas as pd
 
 from features.doors import for_scorable
 from features.errors import ContractError
-from features.ledger import Ledger, figures_at, history
+from features.ledger import READ, Ledger, figures_at, history
 from features.statuses import StatusLog
 from features.tables import NO_DAY, InnerTables
 from features.terms import Terms, WatchTerms
@@ -75,6 +75,14 @@ def scorable(tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: S
     """
     found, ledger = _standing(tables, ledger, as_of, terms)
     return found.cohort(np.flatnonzero(found.reason == REASONS.index("scorable")), REASONS)
+
+
+def scorable_on(tables: Mapping[str, pd.DataFrame], ledger: Ledger, as_of: Sequence[int], terms: Terms) -> pd.DataFrame:
+    """account_no, as_of and portfolio of the rows of `scorable`, for who asks of many nights and needs no more."""
+    found, _ = _standing(tables, ledger, as_of, terms)
+    keep = np.flatnonzero(found.reason == REASONS.index("scorable"))
+    portfolio = found.accounts["portfolio"].iloc[found.row[keep]].reset_index(drop=True)
+    return pd.DataFrame({"account_no": found.account_no[keep], "as_of": found.night[keep], "portfolio": portfolio})
 
 
 def ours(tables: Mapping[str, pd.DataFrame], ledger: Ledger | None, as_of: Sequence[int], terms: Terms) -> Cohort:
@@ -183,7 +191,8 @@ def _falling_due(
 ) -> tuple[np.ndarray, np.ndarray]:
     """due_amount and next_due_on of accounts that are not overdue on the night; NO_DAY where nothing falls due."""
     end = night + watch.days_ahead
-    seen = InnerTables({name: frame[frame["known_on"] < night] for name, frame in tables.items()})
+    rows = {name: tables[name]["known_on"].to_numpy() < night for name in READ if name in tables}
+    seen = InnerTables({name: tables[name] if own.all() else tables[name][own] for name, own in rows.items()})
     ahead = history(seen, terms, first_day=end, last_day=end)
     _, arrears, days_past_due = figures_at(ahead, account_no, np.full(account_no.size, end, np.int32))
     falls_due = days_past_due > 0

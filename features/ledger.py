@@ -24,6 +24,7 @@ from features.tables import NO_MONEY, inner_columns
 from features.terms import Terms
 from features.versions import arranged, column, filled, lineage, spans, still
 
+READ = ("accounts", "charges", "balances", "payments", "statuses")  # the tables that a ledger is made from
 EARLIEST, LATEST = -(2**31), 2**31 - 1
 
 

@@ -148,10 +148,11 @@ class Encoder:
 
     def unseen(self, matrix: pd.DataFrame) -> dict[str, int]:
         """Rows per class column whose class the model does not name: of too few debtors in the fit window, or none."""
-        counts = {
-            name: int((matrix[name].notna() & ~matrix[name].astype("str").isin(list(known))).sum())
-            for name, known in self.rates.items()
-        }
+        counts = {}
+        for name, known in self.rates.items():
+            codes, names = _classes(matrix[name])
+            strange = np.array([*(each not in known for each in names), False])  # the code of a missing one is -1
+            counts[name] = int(strange[codes].sum())
         return {name: count for name, count in counts.items() if count}
 
     def card(self) -> dict[str, Any]:

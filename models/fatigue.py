@@ -4,6 +4,8 @@ by how long after the one before it came.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -34,6 +36,11 @@ def odds(rows: pd.DataFrame, outcome: str, by: str, seed: int = 0) -> pd.DataFra
     chance. number and spacing count while the message is within REACH_DAYS. The interval is by debtor: each weighs as
     often as a Poisson draw says, DRAWS times.
     """
+    return _odds(rows, (outcome,), by, seed)[0]
+
+
+def _odds(rows: pd.DataFrame, outcomes: Sequence[str], by: str, seed: int) -> list[pd.DataFrame]:
+    """`odds` of each outcome: all are counted and drawn over the same days, so the draws are made once."""
     age = rows["age"].to_numpy()
     values, names = rows[by].to_numpy(), BY[by]
     quiet = (age < 0) | (age >= QUIET_DAYS)
@@ -42,32 +49,34 @@ def odds(rows: pd.DataFrame, outcome: str, by: str, seed: int = 0) -> pd.DataFra
     used, size = place >= 0, len(names) + 1
     stratum = rows["stratum"].to_numpy()[used]
     strata = int(stratum.max(initial=0)) + 1
-    cell, happened = stratum * size + place[used], rows[outcome].to_numpy(np.float64)[used]
+    cell = stratum * size + place[used]
     debtor, debtors = pd.factorize(rows["debtor"].to_numpy()[used])
     cells = strata * size
-    shape = (debtors.size, cells)
-    many, events = (
-        np.bincount(debtor * cells + cell, weight, debtors.size * cells).reshape(shape) for weight in (None, happened)
-    )
     weight = np.random.default_rng(seed).poisson(1.0, (DRAWS, debtors.size)).astype(np.float64)
     weight = np.concatenate([np.ones((1, debtors.size)), weight])
-    whole = (-1, strata, size)
-    drawn = _log_odds((weight @ many).reshape(whole), (weight @ events).reshape(whole))
-    point, drawn = drawn[0], drawn[1:]
-    finite = np.isfinite(drawn)
-    known = finite.mean(axis=0) > 0.95
-    spread = np.array([np.std(drawn[finite[:, at], at]) if known[at] else np.nan for at in range(size - 1)])
-    told = np.bincount(place[used], happened, size)[1:]
-    return pd.DataFrame(
-        {
+
+    def drawn_of(counted: np.ndarray | None) -> np.ndarray:
+        own = np.bincount(debtor * cells + cell, counted, debtors.size * cells).reshape(debtors.size, cells)
+        return (weight @ own).reshape(-1, strata, size)
+
+    many, found = drawn_of(None), []
+    for outcome in outcomes:
+        happened = rows[outcome].to_numpy(np.float64)[used]
+        drawn = _log_odds(many, drawn_of(happened))
+        point, drawn = drawn[0], drawn[1:]
+        finite = np.isfinite(drawn)
+        known = finite.mean(axis=0) > 0.95
+        spread = np.array([np.std(drawn[finite[:, at], at]) if known[at] else np.nan for at in range(size - 1)])
+        told = {
             "class": list(names.values()),
             "rows": np.bincount(place[used], minlength=size)[1:],
-            "events": told,
+            "events": np.bincount(place[used], happened, size)[1:],
             "log_odds": np.where(known, point, np.nan),
             "low": point - Z95 * spread,
             "high": point + Z95 * spread,
         }
-    )
+        found.append(pd.DataFrame(told))
+    return found
 
 
 def _log_odds(many: np.ndarray, events: np.ndarray) -> np.ndarray:
@@ -84,9 +93,9 @@ def _log_odds(many: np.ndarray, events: np.ndarray) -> np.ndarray:
 
 def curves(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """`odds` of paying (pays) and of answering (answers) by age, number and spacing, as `outcome` and `by`."""
-    found = [
-        odds(rows, outcome, by, seed).assign(outcome=outcome, by=by) for outcome in ("pays", "answers") for by in BY
-    ]
+    outcomes = ("pays", "answers")
+    told = {by: _odds(rows, outcomes, by, seed) for by in BY}
+    found = [told[by][at].assign(outcome=outcome, by=by) for at, outcome in enumerate(outcomes) for by in BY]
     return pd.concat(found, ignore_index=True)
 
 

@@ -172,7 +172,12 @@ class RecoveryModel:
 
     def predict_with_theta(self, matrix: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray | None]:
         """`predict` and `theta` of the same rows, encoded once."""
-        numbers = self.encoder.encode(matrix, cohort)
+        return self.predict_encoded(self.encoder.encode(matrix, cohort), matrix, cohort)
+
+    def predict_encoded(
+        self, numbers: np.ndarray, matrix: pd.DataFrame, cohort: pd.DataFrame
+    ) -> tuple[pd.DataFrame, np.ndarray | None]:
+        """`predict_with_theta` of rows that the encoder has made numbers of."""
         scores = self._scores(numbers, matrix, cohort)
         chance = scores["p_recovered"].to_numpy()
         return scores, None if self.effect is None else self.effect.theta(numbers, chance)

@@ -138,9 +138,13 @@ class WatchHead:
         """p_late, and money_at_risk = due_amount x p_late (minor units); rows as in the matrix. Columns are matched by
         name; ContractError where one is missing, unknown or of another type, or a currency has no rate.
         """
-        chance = self.late.probability(self.encoder.encode(matrix, cohort), cohort["portfolio"])
+        chance = self.chance(self.encoder.encode(matrix, cohort), cohort)
         due = cohort["due_amount"].to_numpy(np.float64)
         return pd.DataFrame({"p_late": chance, "money_at_risk": chance * due}, index=matrix.index)
+
+    def chance(self, numbers: np.ndarray, cohort: pd.DataFrame) -> np.ndarray:
+        """P(late) of rows that are encoded already."""
+        return self.late.probability(numbers, cohort["portfolio"])
 
     @property
     def columns(self) -> tuple[str, ...]:

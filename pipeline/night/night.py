@@ -51,7 +51,7 @@ from pipeline.night.receivables import receivables_of
 from pipeline.night.refusals import NightMissing
 from pipeline.night.reminders import Reminded, nothing_kept, published_before, reminded, said_of
 from pipeline.night.score import Job, age_band, job_for
-from pipeline.night.shards import Worked, decides, seals, shelf_of, work_shards
+from pipeline.night.shards import Worked, decides, late_by_day, seals, shelf_of, work_shards
 from pipeline.night.stages import Stages
 from pipeline.night.terminal import Published
 from pipeline.night.treatment import Treated, about_treatment, frames_of, treat, untreated
@@ -66,7 +66,6 @@ from pipeline.pages.publish import check_ready, lead_nowhere, mark_expired, publ
 from pipeline.pages.record import MANIFEST, newest
 from pipeline.pages.rule_words import in_words, sentence
 from pipeline.panel.draws import rung_frame, unsettled
-from pipeline.panel.fatigue import days_late
 from pipeline.panel.panel import panel
 from pipeline.params import Params
 from pipeline.store.champion import Approved
@@ -245,7 +244,7 @@ def make_night(
     if known is not None and params.reminders is not None:
         with stages.stage("remind"):
             known = with_shares(known, store, job.versions, job.as_of, params)
-            said_to = _reminded(store, job, worked, ranked, known)
+            said_to = _reminded(job, worked, ranked, known)
         about["messages"] = said_to.told(known, params.reminders)
         night = replace(night, messages=said_to.rows, texts=said_of(known, params.reminders))
     if treated is not None and policy is not None:
@@ -288,10 +287,10 @@ def _around_due_days(
     return offer_by_due_day([one.due for one in worked], watch, ranked.arms, offered, written, policy, job.as_of)
 
 
-def _reminded(store: Store, job: Job, worked: Sequence[Worked], ranked: Ranked, known: Messages) -> Reminded:
+def _reminded(job: Job, worked: Sequence[Worked], ranked: Ranked, known: Messages) -> Reminded:
     reach = pd.concat([one.reach for one in worked], ignore_index=True)
     by_response = job.params.reminders is not None and job.params.reminders.by_response
-    wait = waits(odds(days_late(store, job.versions, job.as_of, job.params), "pays", "spacing")) if by_response else 0
+    wait = waits(odds(late_by_day(worked), "pays", "spacing")) if by_response else 0
     return reminded(reach, ranked.rows, ranked.arms, job.as_of, job.params, known, wait)
 
 

@@ -96,19 +96,24 @@ def asked(model: Any, matrix: pd.DataFrame) -> pd.DataFrame:
     lacking = sorted(set(model.columns) - set(matrix.columns))
     if lacking:
         raise TaughtOnMore.lacking(lacking)
-    return matrix[[name for name in matrix.columns if name in set(model.columns)]] if model.columns else matrix
+    known = set(model.columns)
+    if not known or known.issuperset(matrix.columns):
+        return matrix
+    return matrix[[name for name in matrix.columns if name in known]]
 
 
-def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:
-    """The shard's view, and its scores in the rows of the view's cohort."""
+def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame, np.ndarray | None]:
+    """The shard's view, its scores in the rows of the view's cohort, and what the model's encoder made of these: None
+    of the age-band table.
+    """
     seen = view(Store(job.store_path), shard, [job.as_of], job.params, job.versions)
     model = load_model(job.model.folder, job.model.sha256)
     matrix, cohort = asked(model, seen.matrix), seen.cohort.frame
-    scores, theta = (
-        (model.predict(matrix, cohort), None)
-        if isinstance(model, AgeBandTable)
-        else model.predict_with_theta(matrix, cohort)
-    )
+    if isinstance(model, AgeBandTable):
+        scores, theta, numbers = model.predict(matrix, cohort), None, None
+    else:
+        numbers = model.encoder.encode(matrix, cohort)
+        scores, theta = model.predict_encoded(numbers, matrix, cohort)
     added = added_scores(
         scores["p_recovered"].to_numpy(), scores["amount_if_recovered"].to_numpy(), theta, job.rung.guard
     )
@@ -118,7 +123,7 @@ def score_shard(job: Job, shard: int) -> tuple[View, pd.DataFrame]:
         own_days_to_pay=_days_to_pay(model, scores, cohort, job.params.label.horizon_days),
         **worth_of_going_on(model, matrix, cohort, job),
     )
-    return seen, scores.assign(model_version=job.model.version)
+    return seen, scores.assign(model_version=job.model.version), numbers
 
 
 def _days_to_pay(model: AnyModel, scores: pd.DataFrame, cohort: pd.DataFrame, horizon_days: int) -> np.ndarray:
@@ -163,4 +168,5 @@ def scores_frame(seen: View, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _scores_of(job: Job, shard: int) -> pd.DataFrame:
-    return scores_frame(*score_shard(job, shard))
+    seen, scores, _ = score_shard(job, shard)
+    return scores_frame(seen, scores)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.cohort import scorable
+from features.cohort import scorable_on
 from features.days import date_of
 from features.identity import to_verify
 from features.settlements import CASH, net_known
@@ -42,8 +43,9 @@ from pipeline.night.receivables import receivables_shard
 from pipeline.night.score import Job, asked, score_shard
 from pipeline.night.treatment import asked_about
 from pipeline.night.unusual import unusual_shard
-from pipeline.night.watch import watch_shard
+from pipeline.night.watch import month_of, watch_shard
 from pipeline.panel.engines import map_shards
+from pipeline.panel.fatigue import days_of_view, no_days
 from pipeline.panel.placements import with_agencies
 from pipeline.panel.view import View, terms_of
 from pipeline.store.files import sealed, sha256_of, unsealed, whole_folder
@@ -101,6 +103,8 @@ class Worked:
     due       pipeline.night.due_day.asked_by_due_day
     placed    pipeline.panel.placements.with_agencies
     odd, links, judged    pipeline.night.unusual.unusual_shard
+    month     pipeline.night.watch.month_of
+    late      pipeline.panel.fatigue.days_of_view; no row of a night without reminders
     reused    whether an earlier, cut-off run had made it
     remade    whether one had, and what it left was not what it wrote
     """
@@ -124,6 +128,8 @@ class Worked:
     odd: pd.DataFrame
     links: pd.DataFrame
     judged: pd.DataFrame
+    month: pd.DataFrame
+    late: pd.DataFrame
     reused: bool = False
     remade: bool = False
 
@@ -132,7 +138,7 @@ SEAL, TOLD = "seal.json", 4  # how often a night says how many of its shards are
 FRAMES = (
     *("rows", "channels", "counts", "waits", "answers", "unseen", "settled", "reach", "watch", "watch_counts"),
     *("items", "owing", "asked", "spread"),
-    *("due", "placed", "odd", "links", "judged"),
+    *("due", "placed", "odd", "links", "judged", "month", "late"),
 )
 
 
@@ -193,22 +199,35 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
             remade = True
             log.warning("Shard %d of a run that was cut off is not what that run wrote: it is made again.", shard)
             shutil.rmtree(place)
-    seen, scores = score_shard(job, shard)
+    seen, scores, numbers = score_shard(job, shard)
     store = Store(job.store_path)
     found = rulings(case_of(seen, store, job.versions, job.as_of, job.params), job.as_of)
     rows = _rows(job, seen, scores, found.accounts, found.recorded["statuses"].to_numpy(np.int64))
     told = _waits(job, seen, store), _answers(job, seen), unseen_of(job, seen), settled(job, seen, store)
     more = reach_of(job, seen, store), *watch_shard(job, seen), *receivables_shard(job, seen)
-    more += asked_about(job, seen, found), spread_of(job, seen, scores)
+    more += asked_about(job, seen, found), spread_of(job, scores, numbers)
     policy = policy_in(job.params, date_of(job.as_of))
     parties = () if policy is None else policy.parties
     more += (asked_by_due_day(job, seen, store),)
     delivering = [name for name, book in job.params.portfolios.items() if "placements" in book.delivers]
     more += (with_agencies(seen, parties, job.as_of, job.params.label.maturity_days, delivering),)
     more += unusual_shard(job, seen)
+    more += month_of(job, seen), late_days_of(job, seen, store)
     worked = Worked(rows, found.channels, seen.cohort.counts, *told, *more)
     keep(worked, place)
     return replace(finished(place), remade=remade)
+
+
+def late_days_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
+    """What the monitor, and reminders that wait by response, ask of the days on which accounts were late."""
+    if job.params.reminders is None:
+        return no_days()
+    return days_of_view(seen, store, job.versions, job.as_of, job.params)
+
+
+def late_by_day(worked: Sequence[Worked]) -> pd.DataFrame:
+    """`late` of all shards."""
+    return pd.concat([one.late for one in worked], ignore_index=True)
 
 
 def keep(worked: Worked, place: Path) -> None:
@@ -274,16 +293,15 @@ def _identity(job: Job, seen: View, rows: pd.DataFrame) -> dict[str, np.ndarray]
     }
 
 
-def spread_of(job: Job, seen: View, scores: pd.DataFrame) -> pd.DataFrame:
+def spread_of(job: Job, scores: pd.DataFrame, numbers: np.ndarray | None) -> pd.DataFrame:
     """column, bin, rows: how the shard's rows lie in the bins of the model's picture of those that taught it; no row of
-    a model that keeps none.
+    a model that keeps none. numbers: the encoded rows.
     """
-    model, cohort = load_model(job.model.folder, job.model.sha256), seen.cohort.frame
+    model = load_model(job.model.folder, job.model.sha256)
     reference = getattr(model, "reference", None)
     counts: dict[str, np.ndarray] = {}
-    if reference is not None and len(cohort):
-        # pyrefly: ignore[missing-attribute]
-        names, numbers = model.encoder.names, model.encoder.encode(asked(model, seen.matrix), cohort)
+    if reference is not None and numbers is not None and len(numbers):
+        names = model.encoder.names  # pyrefly: ignore[missing-attribute]
         columns = {**dict(zip(names, numbers.T, strict=True)), SCORE: scores["p_recovered"].to_numpy()}
         counts = {name: bin_counts(column, reference.edges[name]) for name, column in columns.items()}
     rows = [(name, place, int(number)) for name, own in counts.items() for place, number in enumerate(own)]
@@ -336,21 +354,18 @@ def _waits(job: Job, seen: View, store: Store) -> pd.DataFrame:
     """
     label, paid = job.params.label, seen.ledger.settlements
     nights = [job.as_of - label.gap_days - REFERENCE_EVERY * step for step in range(REFERENCE_NIGHTS)]
-    cohort = scorable(seen.tables, seen.ledger, nights, terms_of(store, job.params, job.versions)).frame
-    parts = []
+    rows = scorable_on(seen.tables, seen.ledger, nights, terms_of(store, job.params, job.versions))
+    codes, books = pd.factorize(rows["portfolio"].astype("str"), sort=True)
+    at, as_of = seen.ledger.positions(rows["account_no"].to_numpy()), rows["as_of"].to_numpy()
+    money, money_days = np.zeros(len(books), np.int64), np.zeros(len(books), np.int64)
     for night in nights:
-        rows = cohort[cohort["as_of"] == night]
+        book = np.full(paid.accounts.size, -1, np.int64)
+        own = as_of == night
+        book[at[own]] = codes[own]
         inside = (paid.occurred_on >= night) & (paid.occurred_on < night + label.horizon_days) & (paid.kind == CASH)
-        events = np.flatnonzero(inside & (paid.known_on < night + label.gap_days))
-        net = net_known(paid, night + label.gap_days)[events]
-        portfolio = (
-            rows.set_index("account_no")["portfolio"]
-            .astype("str")
-            .reindex(paid.accounts[paid.position[events]])
-            .to_numpy()
-        )
-        parts.append(
-            pd.DataFrame({"portfolio": portfolio, "money": net, "money_days": net * (paid.occurred_on[events] - night)})
-        )
-    found = pd.concat(parts, ignore_index=True).dropna(subset=["portfolio"])
-    return found.groupby("portfolio", as_index=False, sort=True)[["money", "money_days"]].sum()
+        inside &= (paid.known_on < night + label.gap_days) & (book[paid.position] >= 0)
+        events = np.flatnonzero(inside)
+        net, whose = net_known(paid, night + label.gap_days)[events], book[paid.position[events]]
+        np.add.at(money, whose, net)
+        np.add.at(money_days, whose, net * (paid.occurred_on[events] - night))
+    return pd.DataFrame({"portfolio": pd.Series(books, dtype="str"), "money": money, "money_days": money_days})

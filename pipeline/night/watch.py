@@ -18,6 +18,7 @@ from features.catalogue import WATCH
 from features.cohort import watched
 from features.currencies import DECIMALS
 from features.days import date_of, dates
+from models.drift import SCORE, bin_counts
 from models.explain import REASON_COLUMNS, reasons
 from models.money import MoneyScale
 from models.recovery import load_model
@@ -48,6 +49,10 @@ SCORED = (
 
 
 MONEY = ("due_amount", "money_at_risk")
+# Days before tonight of the nights whose spread is tonight's: who is watched, and of which book, changes with the day
+# of the month, and those who taught the head are of every part of it.
+OF_A_MONTH = (0, 8, 15, 23)
+ALL = ""  # in the place of a column: all rows
 # What the store keeps of each night, to be held against what came; meaning: models.watch.meaning_of, as JSON.
 WATCHED_KEPT = ("account_id", "debtor_id", "portfolio", "p_late", "meaning", "as_of")
 
@@ -95,6 +100,29 @@ def watch_shard(job: Job, seen: View) -> tuple[pd.DataFrame, pd.DataFrame]:
         whole.loc[first, list(REASON_COLUMNS)] = said[list(REASON_COLUMNS)].to_numpy()
     texts = dict.fromkeys(("account_id", "debtor_id", "portfolio", "currency", *REASON_COLUMNS), "str")
     return whole[list(SCORED)].astype(texts), cohort.counts
+
+
+def month_of(job: Job, seen: View) -> pd.DataFrame:
+    """column, bin, rows: the watched accounts of the shard on the nights of OF_A_MONTH, under ALL, and how many of them
+    lie in each bin of every column of the head's reference. seen: shows every table whole.
+    """
+    parts: list[tuple[str, int, int]] = []
+    if job.params.watch is not None:
+        store, nights = Store(job.store_path), [job.as_of - back for back in OF_A_MONTH]
+        terms = terms_of(store, job.params, job.versions)
+        cohort, head = watched(seen.tables, seen.ledger, nights, terms, job.params.watch_terms()).frame, head_of(job)
+        parts.append((ALL, 0, len(cohort)))
+        if head is not None and head.reference is not None and len(cohort):
+            complete = quiet_through(store, job.versions, job.params)
+            matrix = asked(head, build(cohort, seen.tables, WATCH, terms, seen.ledger, complete))
+            numbers = head.encoder.encode(matrix, cohort)
+            columns = dict(zip(head.encoder.names, numbers.T, strict=True))
+            columns[SCORE] = head.chance(numbers, cohort)
+            edges = head.reference.edges
+            for name, column in columns.items():
+                parts += [(name, at, rows) for at, rows in enumerate(bin_counts(column, edges[name]).tolist())]
+    kinds = {"column": "str", "bin": "int64", "rows": "int64"}
+    return pd.DataFrame(parts, columns=list(kinds)).astype(kinds)
 
 
 def _nobody() -> pd.DataFrame:

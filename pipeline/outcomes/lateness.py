@@ -18,22 +18,18 @@ from features.currencies import DECIMALS
 from features.labels import watch_labels
 from features.ledger import history
 from features.tables import InnerTables
-from models.drift import SCORE, binned_shares
 from models.money import MoneyScale
 from models.resampling import ratio_by_debtor
 from models.watch import AMOUNT_FROM, bucket_of, meaning_of
 from pipeline.night.reminders import SILENT, chance_of, said_before
-from pipeline.night.score import Job, asked
-from pipeline.night.watch import WATCHED_KEPT, head_of
+from pipeline.night.score import Job
+from pipeline.night.watch import ALL, OF_A_MONTH, WATCHED_KEPT, head_of
 from pipeline.panel.engines import map_shards
-from pipeline.panel.view import terms_of, view
+from pipeline.panel.view import terms_of
 from pipeline.store.form import WATCHED
 from pipeline.store.store import Store
 
 NIGHTS_BACK = 60  # newest matured nights that are judged
-# Days before tonight of the nights whose spread is tonight's: who is watched, and of which book, changes with the day
-# of the month, and those who taught the head are of every part of it.
-OF_A_MONTH = (0, 8, 15, 23)
 LEAST_PEOPLE, LEAST_LATE = 30, 5  # debtors, and those of them who were late, below which no interval is told
 WRITTEN, KEPT_SILENT = "written", "silent"
 # Scope of `late_by` -> how its groups are sorted, where not by their names.
@@ -74,14 +70,17 @@ class Lateness:
     rows: int
 
 
-def lateness(job: Job, complete: Mapping[str, int] | None, store: Store) -> Lateness | None:
+def lateness(
+    job: Job, complete: Mapping[str, int] | None, store: Store, month: Sequence[pd.DataFrame]
+) -> Lateness | None:
     """None where the params watch nothing. complete: portfolio -> last day whose payments were all known before the
-    night; None where no night of the store is old enough to ask. store: as pinned.
+    night; None where no night of the store is old enough to ask. store: as pinned. month: pipeline.night.watch.month_of
+    of each shard.
     """
     if job.params.watch is None:
         return None
     kept = said_of_late(store, job)
-    rows, moved = _drift(job, store)
+    rows, moved = _drift(job, month)
     return Lateness(matured_late(job, complete, store, kept), int(kept["as_of"].nunique()), moved, rows)
 
 
@@ -187,33 +186,15 @@ def _outcomes(job: Job, nights: Sequence[int], complete: Mapping[str, int], shar
     return rows.assign(late=found["late"].to_numpy(), due=due).astype({"account_id": "str", "as_of": "int64"})
 
 
-def _drift(job: Job, store: Store) -> tuple[int, dict[str, float] | None]:
+def _drift(job: Job, month: Sequence[pd.DataFrame]) -> tuple[int, dict[str, float] | None]:
     """(watched accounts of a night on the mean, models.drift.Reference.moved of the head's columns and of P(late))."""
-    parts = list(map_shards(partial(_spread, job), range(store.shards), job.params.engine))
-    rows, head = sum(size for size, _ in parts), head_of(job)
-    held = [counts for _, counts in parts if counts]
-    if head is None or head.reference is None or not held:
+    told, head = pd.concat(month, ignore_index=True), head_of(job)
+    rows = int(told.loc[told["column"] == ALL, "rows"].sum())
+    told = told[told["column"] != ALL]
+    if head is None or head.reference is None or told.empty:
         return rows // len(OF_A_MONTH), None
     calendar = {entry.name for entry in WATCH if entry.family == "calendar"} | set(OF_THE_DATE)
-    names = [name for name in held[0] if name not in calendar]
-    shares = {name: np.sum([counts[name] for counts in held], axis=0) / rows for name in names}
+    counts = told.groupby(["column", "bin"], sort=True)["rows"].sum()
+    shares = {name: counts[name].to_numpy() / rows for name in told["column"].unique() if name not in calendar}
     people = max(rows // len(OF_A_MONTH), 1)  # an account of four nights says little more than one of one
     return people, {name: head.reference.moved(name, share, people, job.as_of) for name, share in shares.items()}
-
-
-def _spread(job: Job, shard: int) -> tuple[int, dict[str, np.ndarray]]:
-    """Watched accounts of the shard on the nights of OF_A_MONTH, and how many of them lie in each bin of every column
-    of the head's reference.
-    """
-    nights = [job.as_of - back for back in OF_A_MONTH]
-    seen = view(Store(job.store_path), shard, nights, job.params, job.versions, watch=True)
-    cohort, head = seen.cohort.frame, head_of(job)
-    if head is None or head.reference is None or cohort.empty:
-        return len(cohort), {}
-    matrix = asked(head, seen.matrix)
-    numbers = head.encoder.encode(matrix, cohort)
-    columns = dict(zip(head.encoder.names, numbers.T, strict=True)) | {
-        SCORE: head.predict(matrix, cohort)["p_late"].to_numpy()
-    }
-    edges = head.reference.edges
-    return len(cohort), {name: len(cohort) * binned_shares(column, edges[name]) for name, column in columns.items()}

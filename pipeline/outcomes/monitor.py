@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,13 +27,13 @@ from models.ladder import Rung
 from models.recovery import load_model
 from pipeline.night.alarm import Alarm
 from pipeline.night.score import Job, job_for, score_shard
-from pipeline.night.shards import Worked, spread_of, unseen_of
+from pipeline.night.shards import Worked, late_days_of, spread_of, unseen_of
 from pipeline.night.variants import matured
+from pipeline.night.watch import month_of
 from pipeline.outcomes.findings import EARLY_DAYS, EARLY_KNOWN_DAYS, Findings, LookedBack, findings_on
 from pipeline.outcomes.lateness import OF_THE_DATE, lateness
 from pipeline.panel.draws import fresh_draws, kept_rungs
 from pipeline.panel.engines import map_shards
-from pipeline.panel.fatigue import days_late
 from pipeline.panel.panel import payments_through
 from pipeline.panel.view import terms_of
 from pipeline.params import Params
@@ -71,8 +71,7 @@ def monitor(store_path: Path, as_of: dt.date, params: Params) -> Findings:
 def judge(store: Store, job: Job, assigned: pd.DataFrame, worked: Sequence[Worked]) -> Alarm:
     """The same of a night that is made and not yet published. assigned: what it is to remember of its assignments."""
     rows = sum(len(one.rows) for one in worked)
-    parts = [one.spread for one in worked], [one.unseen for one in worked]
-    seen = _looked_back(store, job, assigned, rows, *parts, job.rung)
+    seen = _looked_back(store, job, assigned, rows, [Shown.of(one) for one in worked], job.rung)
     return findings_on(seen, date_of(job.as_of), job.params).alarm()
 
 
@@ -83,9 +82,22 @@ def look_back(store_path: Path, as_of: dt.date, params: Params) -> LookedBack:
     kept = kept_rungs(store, job.as_of + 1)
     tonight = store.read("assignments", list(ASSIGNED), since=job.as_of, before=job.as_of + 1)
     found = list(map_shards(partial(_resemblance, job), range(store.shards), params.engine))
-    rows = sum(size for size, *_ in found)
-    spread, unseen = ([part[place] for part in found] for place in (1, 2))
-    return _looked_back(store, job, tonight, rows, spread, unseen, kept[-1] if kept else None)
+    rows = sum(size for size, _ in found)
+    return _looked_back(store, job, tonight, rows, [shown for _, shown in found], kept[-1] if kept else None)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a shard shows of tonight: of pipeline.night.shards.Worked."""
+
+    spread: pd.DataFrame
+    unseen: pd.DataFrame
+    month: pd.DataFrame
+    late: pd.DataFrame
+
+    @classmethod
+    def of(cls, worked: Worked) -> Shown:
+        return cls(worked.spread, worked.unseen, worked.month, worked.late)
 
 
 def _looked_back(
@@ -93,13 +105,10 @@ def _looked_back(
     job: Job,
     tonight: pd.DataFrame,
     rows: int,
-    spread: Sequence[pd.DataFrame],
-    unseen: Sequence[pd.DataFrame],
+    shown: Sequence[Shown],
     rung: Rung | None,
 ) -> LookedBack:
-    """tonight: of ASSIGNED at least the columns of arms. rows: scorable accounts; spread, unseen: `spread_of` and
-    `unseen_of` each shard.
-    """
+    """tonight: of ASSIGNED at least the columns of arms. rows: scorable accounts; shown: of each shard."""
     params = job.params
     earlier = store.read("assignments", list(ASSIGNED), before=job.as_of)
     paid = store.complete_through().get("payments") is not None
@@ -121,18 +130,18 @@ def _looked_back(
     return LookedBack(
         _matured(wanted, found if nights else None),
         _arms(earlier, tonight),
-        _drift(job, rows, spread),
+        _drift(job, rows, [one.spread for one in shown]),
         rows,
         _of_spans(contacted, wanted) if contacted is not None else None,
         rung,
         fresh_draws(store, job.as_of),
         None if params.reminders is None and said.empty else said,
-        curves(days_late(store, job.versions, job.as_of, params)) if params.reminders is not None else None,
-        lateness(job, complete or None, store),
+        None if params.reminders is None else curves(pd.concat([one.late for one in shown], ignore_index=True)),
+        lateness(job, complete or None, store, [one.month for one in shown]),
         _in_units(tonight) if len(tonight) else None,
         None if early is None else _early(earlier, early, set(nights)),
         _taught_auc(job),
-        pd.concat(unseen).groupby("column")["accounts"].sum().to_dict(),
+        pd.concat([one.unseen for one in shown]).groupby("column")["accounts"].sum().to_dict(),
     )
 
 
@@ -239,10 +248,11 @@ def _of_spans(contacted: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
     return met.groupby(["debtor_id", "assigned_on"], sort=True).size().rename("contacts").reset_index()
 
 
-def _resemblance(job: Job, shard: int) -> tuple[int, pd.DataFrame, pd.DataFrame]:
-    """Scorable accounts of the shard, its `spread_of` and its `unseen_of`."""
-    seen, scores = score_shard(job, shard)
-    return len(seen.cohort.frame), spread_of(job, seen, scores), unseen_of(job, seen)
+def _resemblance(job: Job, shard: int) -> tuple[int, Shown]:
+    """Scorable accounts of the shard, and what it shows."""
+    seen, scores, numbers = score_shard(job, shard)
+    more = month_of(job, seen), late_days_of(job, seen, Store(job.store_path))
+    return len(seen.cohort.frame), Shown(spread_of(job, scores, numbers), unseen_of(job, seen), *more)
 
 
 def _drift(job: Job, rows: int, spread: Sequence[pd.DataFrame]) -> dict[str, float] | None:

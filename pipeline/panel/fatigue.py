@@ -19,11 +19,14 @@ from features.versions import arranged
 from models.fatigue import COUNTED_DAYS, STRATA, stratum_of
 from pipeline.law.question import Sight
 from pipeline.panel.engines import map_shards
-from pipeline.panel.view import terms_of
+from pipeline.panel.view import View, known_before, terms_of
 from pipeline.params import MessageChannel, Params
 from pipeline.store.store import Store
 
 DAYS_BACK, MOST_DEBTORS = 365, 20_000  # looked at: days before the night, and debtors, by a hash of the seed
+# What models.fatigue asks of a day, in few bytes: one row per late account and day.
+DAY_KINDS = {"debtor": "int64", "stratum": "int8", "age": "int32", "number": "int32", "spacing": "int32"}
+DAY_KINDS |= {"pays": "int8", "answers": "int8"}
 NOT_SENT = (*NOT_ATTEMPTS, "bounced")
 LATE_COLUMNS = ("account_no", "debtor", "day", "stratum", "age", "number", "spacing", "pays", "answers")
 
@@ -35,9 +38,29 @@ def days_late(
     that day; debtor is the account's. Nothing known from the night on is read. A day on which a payment had been made
     and was not known yet is left out.
     """
-    keep = min(1.0, debtors / max(store.rows().get("accounts", 0), 1))
-    work = partial(_of_shard, store.path, dict(versions), night, params, keep)
+    work = partial(_of_shard, store.path, dict(versions), night, params, kept_share(store, versions, debtors))
     return pd.concat(list(map_shards(work, range(store.shards), params.engine)), ignore_index=True)
+
+
+def kept_share(store: Store, versions: Mapping[str, int], debtors: int = MOST_DEBTORS) -> float:
+    """Share of debtors that are looked at, so that they are about so many."""
+    return min(1.0, debtors / max(store.delta.rows("accounts", versions["accounts"]), 1))
+
+
+def days_of_view(seen: View, store: Store, versions: Mapping[str, int], night: int, params: Params) -> pd.DataFrame:
+    """DAY_KINDS of the shard of a view that shows every table whole: `days_late` in few bytes, the debtor's number in
+    the place of his id.
+    """
+    if "accounts" not in seen.tables:
+        return no_days()
+    tables, ledger = known_before(seen, night, terms_of(store, params, versions))
+    found = late_days(tables, ledger, night, kept_share(store, versions), params.seed)
+    return found.assign(debtor=account_number(found["debtor"])).astype(DAY_KINDS)[list(DAY_KINDS)]
+
+
+def no_days() -> pd.DataFrame:
+    """DAY_KINDS without a row."""
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in DAY_KINDS.items()})
 
 
 def _of_shard(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.fatigue import BY, odds, stratum_of, waits
+from models.fatigue import BY, curves, odds, stratum_of, waits
 from pipeline.simulate.reminded import NO_EFFECT, live
 
 pytestmark = pytest.mark.slow
@@ -89,3 +89,14 @@ def test_a_class_that_nothing_tells_of_has_no_figure():
 )
 def test_one_waits_for_as_long_as_another_message_is_surely_worth_less(low, high, days):
     assert waits(pd.DataFrame({"low": low, "high": high})) == days
+
+
+def test_curves_are_the_odds_of_both_outcomes_one_by_one():
+    days = live(300, 43, months=6).days
+    rows = days.assign(stratum=stratum_of(days["days_past_due"].to_numpy()))
+    rows = rows.assign(answers=lambda own: (own["pays"].to_numpy()[::-1] > 0.5).astype(float))
+    found = curves(rows, 3)
+    for outcome in ("pays", "answers"):
+        for by in BY:
+            own = found[(found["outcome"] == outcome) & (found["by"] == by)].reset_index(drop=True)
+            pd.testing.assert_frame_equal(own.drop(columns=["outcome", "by"]), odds(rows, outcome, by, 3))

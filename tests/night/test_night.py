@@ -315,10 +315,10 @@ def test_accounts_of_a_class_that_the_model_was_never_taught_are_counted(copied,
     ]
 
     def with_a_strange_product(job, shard):
-        seen, scores = score_shard(job, shard)
+        seen, scores, numbers = score_shard(job, shard)
         product = seen.matrix["product"].astype("str")
         product.iloc[:15] = "novel"
-        return replace(seen, matrix=seen.matrix.assign(product=product.astype("category"))), scores
+        return replace(seen, matrix=seen.matrix.assign(product=product.astype("category"))), scores, numbers
 
     monkeypatch.setattr(shards, "score_shard", with_a_strange_product)
     shutil.rmtree(copied / "out")

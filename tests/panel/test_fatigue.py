@@ -15,9 +15,11 @@ import yaml
 
 from features.days import day_number
 from features.ledger import history
+from features.tables import account_number
 from features.terms import Terms
-from models.fatigue import stratum_of
-from pipeline.panel.fatigue import days_late, late_days
+from models.fatigue import curves, stratum_of
+from pipeline.panel.fatigue import days_late, days_of_view, late_days
+from pipeline.panel.view import view
 from pipeline.params import load
 from pipeline.simulate.reminded import LAST_DAY, MOST, Lived, deliver, live
 from pipeline.store.store import Store
@@ -77,6 +79,22 @@ def test_a_share_of_debtors_is_looked_at_whole_and_nothing_known_later_is_read(b
     same = whole[(whole["day"] < NIGHT - 62) & (whole["day"] >= NIGHT - 300)]
     before = earlier[(earlier["day"] < NIGHT - 62) & (earlier["day"] >= NIGHT - 300)]
     pd.testing.assert_frame_equal(before.reset_index(drop=True), same.reset_index(drop=True))
+
+
+def test_a_shard_that_is_being_worked_tells_the_same_days_in_few_bytes(book):
+    folder, _ = book
+    store, params = Store(folder / "store"), load(folder / "params.yaml")
+    versions = store.versions()
+    for night in (NIGHT, NIGHT - 60):  # of the earlier one, much became known since
+        whole = days_late(store, versions, night, params)
+        seen = [view(store, shard, [night], params, versions, features=False) for shard in range(store.shards)]
+        found = pd.concat([days_of_view(own, store, versions, night, params) for own in seen], ignore_index=True)
+        assert len(found) > 3000
+        assert found["debtor"].tolist() == account_number(whole["debtor"]).tolist()
+        for name in ("stratum", "age", "number", "spacing", "pays", "answers"):
+            assert found[name].tolist() == whole[name].tolist(), name
+        assert found.memory_usage(index=False).sum() <= 23 * len(found)
+    pd.testing.assert_frame_equal(curves(found), curves(whole))
 
 
 def test_a_payment_that_was_taken_back_whole_is_none():

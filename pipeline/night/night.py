@@ -51,7 +51,7 @@ from pipeline.night.receivables import receivables_of
 from pipeline.night.refusals import NightMissing
 from pipeline.night.reminders import Reminded, nothing_kept, published_before, reminded, said_of
 from pipeline.night.score import Job, age_band, job_for
-from pipeline.night.shards import Worked, decides, late_by_day, seals, shelf_of, work_shards
+from pipeline.night.shards import Worked, decides, kept_to_tell, late_by_day, seals, shelf_of, work_shards
 from pipeline.night.stages import Stages
 from pipeline.night.terminal import Published
 from pipeline.night.treatment import Treated, about_treatment, frames_of, treat, untreated
@@ -227,7 +227,7 @@ def make_night(
     worked = [replace(one, rows=one.rows[[]], channels=one.channels.iloc[:0]) for one in worked]
     said_more, watch, about_it = [*untaught(worked), *ranked.warnings, *untreated(treated)], None, {}
     if params.watch is not None:
-        watch = watch_list([one.watch for one in worked], job)
+        watch = watch_list([one.watch for one in worked], job, partial(kept_to_tell, shelf))
         about_it = {"watch": about_watch(watch, [one.watch_counts for one in worked], job)}
         said_more += unwatched(about_it["watch"], job)
     debtors, invoices = None, None

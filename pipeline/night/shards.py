@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -96,7 +96,7 @@ class Worked:
     unseen    unseen_of
     settled   pipeline.night.arms.settled
     reach     pipeline.night.reach.reach_of
-    watch, watch_counts   pipeline.night.watch.watch_shard
+    watch, watch_counts   rows and counts of pipeline.night.watch.Watched
     items, owing          pipeline.night.receivables.receivables_shard
     asked     pipeline.night.treatment.asked_about
     spread    spread_of
@@ -140,6 +140,11 @@ FRAMES = (
     *("items", "owing", "asked", "spread"),
     *("due", "placed", "odd", "links", "judged", "month", "late"),
 )
+
+
+# What few rows of a night are told by, read from the shelf when they are: matrix and cohort of
+# pipeline.night.watch.Watched.
+LAID = ("watch_matrix", "watch_cohort")
 
 
 def shelf_of(job: Job, out: Path) -> Path:
@@ -204,7 +209,8 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     found = rulings(case_of(seen, store, job.versions, job.as_of, job.params), job.as_of)
     rows = _rows(job, seen, scores, found.accounts, found.recorded["statuses"].to_numpy(np.int64))
     told = _waits(job, seen, store), _answers(job, seen), unseen_of(job, seen), settled(job, seen, store)
-    more = reach_of(job, seen, store), *watch_shard(job, seen), *receivables_shard(job, seen)
+    before_due = watch_shard(job, seen)
+    more = reach_of(job, seen, store), before_due.rows, before_due.counts, *receivables_shard(job, seen)
     more += asked_about(job, seen, found), spread_of(job, scores, numbers)
     policy = policy_in(job.params, date_of(job.as_of))
     parties = () if policy is None else policy.parties
@@ -214,7 +220,7 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     more += unusual_shard(job, seen)
     more += month_of(job, seen), late_days_of(job, seen, store)
     worked = Worked(rows, found.channels, seen.cohort.counts, *told, *more)
-    keep(worked, place)
+    keep(worked, place, dict(zip(LAID, (before_due.matrix, before_due.cohort), strict=True)))
     return replace(finished(place), remade=remade)
 
 
@@ -230,12 +236,12 @@ def late_by_day(worked: Sequence[Worked]) -> pd.DataFrame:
     return pd.concat([one.late for one in worked], ignore_index=True)
 
 
-def keep(worked: Worked, place: Path) -> None:
-    """The shard's frames in a folder that appears whole, with a seal over each."""
+def keep(worked: Worked, place: Path, laid: Mapping[str, pd.DataFrame] | None = None) -> None:
+    """The shard's frames, and those laid beside them, in a folder that appears whole, with a seal over each."""
     with whole_folder(place) as draft:
         seals = {}
-        for name in FRAMES:
-            file, frame = draft / f"{name}.parquet", getattr(worked, name)
+        for name, frame in {**{name: getattr(worked, name) for name in FRAMES}, **(laid or {})}.items():
+            file = draft / f"{name}.parquet"
             frame.to_parquet(file, index=False)
             seals[name] = {"sha256": sha256_of(file), "rows": len(frame)}
         (draft / SEAL).write_text(sealed(seals))
@@ -245,7 +251,7 @@ def finished(place: Path) -> Worked:
     """A finished shard. StoreDamaged, before anything parses it, where a file is not what the seal says."""
     try:
         seals = unsealed(place / SEAL)
-        for name in FRAMES:
+        for name in {**dict.fromkeys(FRAMES), **seals}:  # what is laid beside them too
             if sha256_of(place / f"{name}.parquet") != seals[name]["sha256"]:
                 raise StoreDamaged.stage(place.name)
     except (OSError, KeyError, StoreDamaged):
@@ -254,6 +260,16 @@ def finished(place: Path) -> Worked:
     if any(len(getattr(worked, name)) != seals[name]["rows"] for name in FRAMES):
         raise StoreDamaged.stage(place.name)
     return worked
+
+
+def kept_to_tell(shelf: Path, shard: int) -> tuple[pd.DataFrame, ...]:
+    """LAID of a finished shard. StoreDamaged, before anything parses it, where a file is not what the seal says."""
+    place = shelf / f"{shard:05d}"
+    sealed_as = unsealed(place / SEAL)
+    for name in LAID:
+        if sha256_of(place / f"{name}.parquet") != sealed_as[name]["sha256"]:
+            raise StoreDamaged.stage(place.name)
+    return tuple(pd.read_parquet(place / f"{name}.parquet") for name in LAID)
 
 
 def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame, statuses: np.ndarray) -> pd.DataFrame:

@@ -94,6 +94,8 @@ def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
     owners = people.set_index("account_no")["debtor_id"]
     agreed, stands = binding(seen, owners, cohort, job.as_of, job.params)
     payers = people.drop_duplicates("payer").sort_values("payer").assign(day=job.as_of)
+    if job.params.treatments is None:
+        payers = payers.iloc[:0]  # nobody asks what anybody can pay
     can, _ = spare_money(payers[["debtor_id", "currency", "day"]], people, seen.tables, seen.ledger)
     return pd.DataFrame(
         {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,7 @@ SCORED = (
 )
 
 
+OF_COHORT = ("account_id", "portfolio", "currency")  # what a reason is told by, beside the features
 MONEY = ("due_amount", "money_at_risk")
 # Days before tonight of the nights whose spread is tonight's: who is watched, and of which book, changes with the day
 # of the month, and those who taught the head are of every part of it.
@@ -76,14 +77,28 @@ def _taught_for(job: Job) -> dict[str, Any] | None:
     return None if head is None or head.fits(terms) else {name: head.facts.get(name) for name in meaning_of(terms)}
 
 
-def watch_shard(job: Job, seen: View) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """SCORED of the watched accounts of a shard that the night looks at, and all its known accounts by reason.
+class Watched(NamedTuple):
+    """What a shard gives to the watch list.
 
-    Without a head there is no chance: p_late and money_at_risk are missing, and no reason is said. Of all shards
-    together the params' `reasons` accounts of most money at risk have theirs. Empty where the params watch nothing.
+    rows    SCORED of its watched accounts, reasons empty
+    counts  all its known accounts by reason
+    matrix, cohort   features, and OF_COHORT, of its accounts of most money at risk, as many as the params' `reasons`:
+            those of all shards whose reasons are told are among them. Without a row where there is no head
     """
+
+    rows: pd.DataFrame
+    counts: pd.DataFrame
+    matrix: pd.DataFrame
+    cohort: pd.DataFrame
+
+
+def watch_shard(job: Job, seen: View) -> Watched:
+    """What the shard's accounts before their due day give. Without a head there is no chance: p_late and money_at_risk
+    are missing. Empty where the params watch nothing.
+    """
+    nothing = pd.DataFrame(), pd.DataFrame({name: pd.Series(dtype="str") for name in OF_COHORT})
     if job.params.watch is None:
-        return _nobody(), seen.cohort.counts.iloc[:0]
+        return Watched(_nobody(), seen.cohort.counts.iloc[:0], *nothing)
     store = Store(job.store_path)
     terms = terms_of(store, job.params, job.versions)
     cohort = watched(seen.tables, seen.ledger, [job.as_of], terms, job.params.watch_terms())
@@ -95,11 +110,10 @@ def watch_shard(job: Job, seen: View) -> tuple[pd.DataFrame, pd.DataFrame]:
         matrix = asked(head, build(rows, seen.tables, WATCH, terms, seen.ledger, complete)).reset_index(drop=True)
         whole[list(found)] = head.predict(matrix, rows)
         first = np.sort(_by_risk(whole, job)[: job.params.watch.reasons])
-        spoken = voice(job.params.worklist.language)
-        said = reasons(head, matrix.iloc[first], rows.iloc[first], WATCH, spoken)
-        whole.loc[first, list(REASON_COLUMNS)] = said[list(REASON_COLUMNS)].to_numpy()
+        told = rows.iloc[first][list(OF_COHORT)].reset_index(drop=True).astype("str")
+        nothing = matrix.iloc[first].reset_index(drop=True), told
     texts = dict.fromkeys(("account_id", "debtor_id", "portfolio", "currency", *REASON_COLUMNS), "str")
-    return whole[list(SCORED)].astype(texts), cohort.counts
+    return Watched(whole[list(SCORED)].astype(texts), cohort.counts, *nothing)
 
 
 def month_of(job: Job, seen: View) -> pd.DataFrame:
@@ -139,16 +153,25 @@ def _by_risk(rows: pd.DataFrame, job: Job) -> np.ndarray:
     return np.lexsort((rows["account_id"].astype("str"), rows["next_due_on"], -np.nan_to_num(risk)))
 
 
-def watch_list(parts: Sequence[pd.DataFrame], job: Job) -> pd.DataFrame:
-    """WATCHED_COLUMNS of all shards, most money at risk first, in the reporting currency; equal ones by account_id.
+def watch_list(
+    parts: Sequence[pd.DataFrame], job: Job, kept: Callable[[int], tuple[pd.DataFrame, pd.DataFrame]]
+) -> pd.DataFrame:
+    """WATCHED_COLUMNS of all shards, most money at risk first, in the reporting currency; equal ones by account_id. The
+    params' `reasons` accounts of most money at risk have theirs. kept: place of a shard among the parts -> matrix and
+    cohort of its Watched.
 
     money_at_risk is rounded half to even to minor units. Without a head, what falls due stands in for it: the earliest
     first.
     """
-    rows = pd.concat(parts, ignore_index=True)
+    rows = pd.concat([part.assign(shard=shard) for shard, part in enumerate(parts)], ignore_index=True)
     rows = rows.iloc[_by_risk(rows, job)].reset_index(drop=True)
-    beyond = rows.index >= (job.params.watch.reasons if job.params.watch else 0)  # a shard alone said more
-    rows.loc[beyond, list(REASON_COLUMNS)] = ""
+    head, most = head_of(job), job.params.watch.reasons if job.params.watch else 0
+    spoken = voice(job.params.worklist.language)
+    for shard, own in rows.head(most if head is not None else 0).groupby("shard"):
+        matrix, cohort = kept(int(shard))  # pyrefly: ignore[bad-argument-type]
+        at = pd.Index(cohort["account_id"]).get_indexer(own["account_id"])
+        said = reasons(head, matrix.iloc[at], cohort.iloc[at], WATCH, spoken)  # pyrefly: ignore[bad-argument-type]
+        rows.loc[own.index, list(REASON_COLUMNS)] = said[list(REASON_COLUMNS)].to_numpy()
     risk_units = rows["money_at_risk"].round()
     return rows.assign(
         rank=np.arange(1, len(rows) + 1, dtype=np.int64),
@@ -200,10 +223,11 @@ def write_watch_scores(store_path: Path, as_of: dt.date, out: Path, params: Para
         raise NoWatchHead.of_another(job.model.version, other, meaning_of(params.watch_terms()))
     if head_of(job) is None:
         raise NoWatchHead.of(job.model.version)
-    parts, counts = zip(*map_shards(partial(_scored, job), range(store.shards), params.engine), strict=True)
-    rows, place = watch_list(parts, job), out / "watch.parquet"
+    found = list(map_shards(partial(_scored, job), range(store.shards), params.engine))
+    rows = watch_list([part.rows for part in found], job, lambda shard: (found[shard].matrix, found[shard].cohort))
+    place = out / "watch.parquet"
     write_parquet(rows, place)
-    said = about_watch(rows, counts, job)
+    said = about_watch(rows, [part.counts for part in found], job)
     silent = said["no_charges"]
     return "\n".join(
         [
@@ -213,7 +237,7 @@ def write_watch_scores(store_path: Path, as_of: dt.date, out: Path, params: Para
     )
 
 
-def _scored(job: Job, shard: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _scored(job: Job, shard: int) -> Watched:
     return watch_shard(job, view(Store(job.store_path), shard, [job.as_of], job.params, job.versions))
 
 

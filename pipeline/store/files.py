@@ -127,13 +127,26 @@ def sealed(content: Mapping[str, Any]) -> str:
 
 
 def unsealed(place: Path) -> dict[str, Any]:
+    return unsealed_bytes(bytes_of(place), place.name)
+
+
+def bytes_of(place: Path) -> bytes:
+    """None of a file that cannot be read: nothing is sealed in them."""
     try:
-        whole = json.loads(place.read_bytes())
+        return place.read_bytes()
+    except OSError:
+        return b""
+
+
+def unsealed_bytes(raw: bytes, name: str) -> dict[str, Any]:
+    """What is sealed in the bytes of a file of that name. StoreDamaged where they are not what was sealed."""
+    try:
+        whole = json.loads(raw)
         content, digest = whole["content"], whole["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         content, digest = None, None
     if digest != hashlib.sha256(json.dumps(content, sort_keys=True, indent=1).encode()).hexdigest():
-        raise StoreDamaged.sealed(place.name)
+        raise StoreDamaged.sealed(name)
     # pyrefly: ignore[bad-return]
     return content
 

@@ -40,6 +40,7 @@ class Store:
         self.pinned = None if pinned is None else dict(pinned)
         self.shards = _shards_of(self.path)
         self.delta = DeltaTables(self.path)
+        self._newest: dict[tuple[tuple[str, int], ...], Delivered] = {}
 
     def __reduce__(self):
         return Store, (self.path, self.pinned)
@@ -59,8 +60,13 @@ class Store:
         versions = self.pinned if versions is None else versions
         if versions is None and self.is_cut_off():
             raise NotStored.cut_off(str(self.path))
+        asked = None if versions is None else tuple(sorted(versions.items()))
+        if asked in self._newest:  # whatever comes in, it is in no version that is pinned already
+            return self._newest[asked]
         for record in reversed(self.deliveries()):
             if versions is None or all(versions.get(name, -1) >= version for name, version in record.versions.items()):
+                if asked is not None:
+                    self._newest[asked] = record
                 return record
         raise NotStored.delivery(str(self.path))
 

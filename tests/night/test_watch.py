@@ -21,6 +21,7 @@ from features.build import build
 from features.days import DAY_US, day_number
 from features.tables import DELIVERED, NUMBERS
 from features.terms import WatchTerms
+from models.drift import SCORE, bin_counts
 from models.money import MoneyScale
 from models.recovery import load_model
 from models.watch import WatchHead
@@ -111,11 +112,26 @@ def test_those_with_most_at_risk_have_their_reasons_in_the_list_s_language(watch
     assert said[said != ""].str.match("[▲▼] ").all()
     few = written_params(tmp_path / "few.yaml", watching, watch={"reasons": 7}, worklist={"language": "fr"})
     store, job = Store(watching / "store"), watch.job_for(Store(watching / "store"), AS_OF, load(few))
-    parts = [watch._scored(job, shard)[0] for shard in range(store.shards)]
-    french = watch.watch_list(parts, job)
+    parts = [watch._scored(job, shard) for shard in range(store.shards)]
+    assert [len(part.matrix) for part in parts] == [7] * len(parts)
+    french = watch.watch_list([part.rows for part in parts], job, lambda shard: parts[shard][2:])
     assert french["account_id"].tolist() == rows["account_id"].tolist()
     assert (french["reason_1"] != "").tolist() == [place < 7 for place in range(len(rows))]
     assert french["reason_1"][0] != rows["reason_1"][0]
+
+
+def test_how_the_month_before_lies_is_told_of_the_tables_that_the_night_has_read(watching):
+    store, params = Store(watching / "store"), load(watching / "params.yaml")
+    job = watch.job_for(store, AS_OF, params)
+    told = watch.month_of(job, view(store, 1, [job.as_of], params, job.versions, features=False))
+    nights = [job.as_of - back for back in watch.OF_A_MONTH]
+    seen, head = view(store, 1, nights, params, job.versions, watch=True), watch.head_of(job)
+    assert told.loc[told["column"] == watch.ALL, "rows"].tolist() == [len(seen.cohort.frame)]
+    late = head.predict(watch.asked(head, seen.matrix), seen.cohort.frame)["p_late"].to_numpy()
+    for name, column in ((SCORE, late), ("days_to_next_charge", seen.matrix["days_to_next_charge"].to_numpy())):
+        counts = told.loc[told["column"] == name, "rows"].tolist()
+        assert counts == bin_counts(column, head.reference.edges[name]).tolist()
+        assert sum(counts) == len(seen.cohort.frame) > 100
 
 
 def test_explain_says_of_an_account_before_its_due_day_what_the_night_said(watching, capsys):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -60,7 +61,17 @@ def program(features: Sequence[Feature], classes: Mapping[str, tuple[str, ...]],
 
     classes  class column -> its values; () for an open one, of which only the values that filters name are told apart
     always   a filter that every feature passes besides its own
+
+    Made once by a process for the same declarations and values.
     """
+    return _program(tuple(features), tuple(classes.items()), always)
+
+
+@lru_cache(maxsize=256)
+def _program(
+    features: tuple[Feature, ...], told_apart: tuple[tuple[str, tuple[str, ...]], ...], always: Where
+) -> Program:
+    classes = dict(told_apart)
     windows = sorted({feature.window.days for feature in features if feature.window})
     ever = any(feature.window is None for feature in features)
     longest = windows[-1] if windows else 0

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pyarrow import feather
 
 from features.cohort import scorable_on
 from features.days import date_of
@@ -43,7 +44,7 @@ from pipeline.night.receivables import receivables_shard
 from pipeline.night.score import Job, asked, score_shard
 from pipeline.night.treatment import asked_about
 from pipeline.night.unusual import unusual_shard
-from pipeline.night.watch import month_of, watch_shard
+from pipeline.night.watch import watch_shard
 from pipeline.panel.engines import map_shards
 from pipeline.panel.fatigue import days_of_view, no_days
 from pipeline.panel.placements import with_agencies
@@ -103,7 +104,7 @@ class Worked:
     due       pipeline.night.due_day.asked_by_due_day
     placed    pipeline.panel.placements.with_agencies
     odd, links, judged    pipeline.night.unusual.unusual_shard
-    month     pipeline.night.watch.month_of
+    month     of pipeline.night.watch.Watched
     late      pipeline.panel.fatigue.days_of_view; no row of a night without reminders
     reused    whether an earlier, cut-off run had made it
     remade    whether one had, and what it left was not what it wrote
@@ -218,7 +219,7 @@ def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
     delivering = [name for name, book in job.params.portfolios.items() if "placements" in book.delivers]
     more += (with_agencies(seen, parties, job.as_of, job.params.label.maturity_days, delivering),)
     more += unusual_shard(job, seen)
-    more += month_of(job, seen), late_days_of(job, seen, store)
+    more += before_due.month, late_days_of(job, seen, store)
     worked = Worked(rows, found.channels, seen.cohort.counts, *told, *more)
     keep(worked, place, dict(zip(LAID, (before_due.matrix, before_due.cohort), strict=True)))
     return replace(finished(place), remade=remade)
@@ -241,8 +242,8 @@ def keep(worked: Worked, place: Path, laid: Mapping[str, pd.DataFrame] | None = 
     with whole_folder(place) as draft:
         seals = {}
         for name, frame in {**{name: getattr(worked, name) for name in FRAMES}, **(laid or {})}.items():
-            file = draft / f"{name}.parquet"
-            frame.to_parquet(file, index=False)
+            file = draft / f"{name}.arrow"
+            feather.write_feather(frame, file, compression="lz4")
             seals[name] = {"sha256": sha256_of(file), "rows": len(frame)}
         (draft / SEAL).write_text(sealed(seals))
 
@@ -252,11 +253,11 @@ def finished(place: Path) -> Worked:
     try:
         seals = unsealed(place / SEAL)
         for name in {**dict.fromkeys(FRAMES), **seals}:  # what is laid beside them too
-            if sha256_of(place / f"{name}.parquet") != seals[name]["sha256"]:
+            if sha256_of(place / f"{name}.arrow") != seals[name]["sha256"]:
                 raise StoreDamaged.stage(place.name)
     except (OSError, KeyError, StoreDamaged):
         raise StoreDamaged.stage(place.name) from None
-    worked = Worked(*(pd.read_parquet(place / f"{name}.parquet") for name in FRAMES))
+    worked = Worked(*(_read(place, name) for name in FRAMES))
     if any(len(getattr(worked, name)) != seals[name]["rows"] for name in FRAMES):
         raise StoreDamaged.stage(place.name)
     return worked
@@ -267,9 +268,14 @@ def kept_to_tell(shelf: Path, shard: int) -> tuple[pd.DataFrame, ...]:
     place = shelf / f"{shard:05d}"
     sealed_as = unsealed(place / SEAL)
     for name in LAID:
-        if sha256_of(place / f"{name}.parquet") != sealed_as[name]["sha256"]:
+        if sha256_of(place / f"{name}.arrow") != sealed_as[name]["sha256"]:
             raise StoreDamaged.stage(place.name)
-    return tuple(pd.read_parquet(place / f"{name}.parquet") for name in LAID)
+    return tuple(_read(place, name) for name in LAID)
+
+
+def _read(place: Path, name: str) -> pd.DataFrame:
+    """A frame of a finished shard whose file is known to be sound. In memory of its own: the file is taken away."""
+    return feather.read_feather(place / f"{name}.arrow", use_threads=False, memory_map=False)
 
 
 def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame, statuses: np.ndarray) -> pd.DataFrame:

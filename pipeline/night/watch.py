@@ -84,59 +84,61 @@ class Watched(NamedTuple):
     counts  all its known accounts by reason
     matrix, cohort   features, and OF_COHORT, of its accounts of most money at risk, as many as the params' `reasons`:
             those of all shards whose reasons are told are among them. Without a row where there is no head
+    month   column, bin, rows: its watched accounts on the nights of OF_A_MONTH, under ALL, and how many of them lie in
+            each bin of every column of the head's reference; no row where the params watch nothing
     """
 
     rows: pd.DataFrame
     counts: pd.DataFrame
     matrix: pd.DataFrame
     cohort: pd.DataFrame
+    month: pd.DataFrame
 
 
 def watch_shard(job: Job, seen: View) -> Watched:
     """What the shard's accounts before their due day give. Without a head there is no chance: p_late and money_at_risk
-    are missing. Empty where the params watch nothing.
+    are missing. Empty where the params watch nothing. seen: shows every table whole.
     """
     nothing = pd.DataFrame(), pd.DataFrame({name: pd.Series(dtype="str") for name in OF_COHORT})
     if job.params.watch is None:
-        return Watched(_nobody(), seen.cohort.counts.iloc[:0], *nothing)
+        return Watched(_nobody(), seen.cohort.counts.iloc[:0], *nothing, _in_bins([]))
     store = Store(job.store_path)
     terms = terms_of(store, job.params, job.versions)
-    cohort = watched(seen.tables, seen.ledger, [job.as_of], terms, job.params.watch_terms())
-    rows, head = cohort.frame.reset_index(drop=True), head_of(job)
-    found = pd.DataFrame({"p_late": np.full(len(rows), np.nan), "money_at_risk": np.full(len(rows), np.nan)})
-    whole = pd.concat([rows, found], axis=1).assign(**dict.fromkeys(REASON_COLUMNS, ""))
-    if head is not None and len(rows):
+    nights = [job.as_of - back for back in OF_A_MONTH]
+    found = watched(seen.tables, seen.ledger, nights, terms, job.params.watch_terms())
+    cohort, head = found.frame, head_of(job)
+    tonight = np.flatnonzero(cohort["as_of"].to_numpy() == job.as_of)
+    rows, month = cohort.iloc[tonight].reset_index(drop=True), [(ALL, 0, len(cohort))]
+    chances = pd.DataFrame({name: np.full(len(rows), np.nan) for name in ("p_late", "money_at_risk")})
+    whole = pd.concat([rows, chances], axis=1).assign(**dict.fromkeys(REASON_COLUMNS, ""))
+    if head is not None and len(cohort):
         complete = quiet_through(store, job.versions, job.params)
-        matrix = asked(head, build(rows, seen.tables, WATCH, terms, seen.ledger, complete)).reset_index(drop=True)
-        whole[list(found)] = head.predict(matrix, rows)
+        matrix = asked(head, build(cohort, seen.tables, WATCH, terms, seen.ledger, complete))
+        numbers = head.encoder.encode(matrix, cohort)
+        late = head.chance(numbers, cohort)
+        whole["p_late"] = late[tonight]
+        whole["money_at_risk"] = late[tonight] * rows["due_amount"].to_numpy(np.float64)
         first = np.sort(_by_risk(whole, job)[: job.params.watch.reasons])
         told = rows.iloc[first][list(OF_COHORT)].reset_index(drop=True).astype("str")
-        nothing = matrix.iloc[first].reset_index(drop=True), told
+        nothing = matrix.iloc[tonight[first]].reset_index(drop=True), told
+        month += _spread(head, numbers, late)
     texts = dict.fromkeys(("account_id", "debtor_id", "portfolio", "currency", *REASON_COLUMNS), "str")
-    return Watched(whole[list(SCORED)].astype(texts), cohort.counts, *nothing)
+    counts = found.counts[found.counts["as_of"].to_numpy() == job.as_of].reset_index(drop=True)
+    return Watched(whole[list(SCORED)].astype(texts), counts, *nothing, _in_bins(month))
 
 
-def month_of(job: Job, seen: View) -> pd.DataFrame:
-    """column, bin, rows: the watched accounts of the shard on the nights of OF_A_MONTH, under ALL, and how many of them
-    lie in each bin of every column of the head's reference. seen: shows every table whole.
-    """
-    parts: list[tuple[str, int, int]] = []
-    if job.params.watch is not None:
-        store, nights = Store(job.store_path), [job.as_of - back for back in OF_A_MONTH]
-        terms = terms_of(store, job.params, job.versions)
-        cohort, head = watched(seen.tables, seen.ledger, nights, terms, job.params.watch_terms()).frame, head_of(job)
-        parts.append((ALL, 0, len(cohort)))
-        if head is not None and head.reference is not None and len(cohort):
-            complete = quiet_through(store, job.versions, job.params)
-            matrix = asked(head, build(cohort, seen.tables, WATCH, terms, seen.ledger, complete))
-            numbers = head.encoder.encode(matrix, cohort)
-            columns = dict(zip(head.encoder.names, numbers.T, strict=True))
-            columns[SCORE] = head.chance(numbers, cohort)
-            edges = head.reference.edges
-            for name, column in columns.items():
-                parts += [(name, at, rows) for at, rows in enumerate(bin_counts(column, edges[name]).tolist())]
+def _spread(head: WatchHead, numbers: np.ndarray, late: np.ndarray) -> list[tuple[str, int, int]]:
+    """column, bin, rows of encoded rows and their P(late), for every column of the head's reference."""
+    if head.reference is None:
+        return []
+    columns = {**dict(zip(head.encoder.names, numbers.T, strict=True)), SCORE: late}
+    counts = {name: bin_counts(column, head.reference.edges[name]) for name, column in columns.items()}
+    return [(name, at, rows) for name, own in counts.items() for at, rows in enumerate(own.tolist())]
+
+
+def _in_bins(rows: Sequence[tuple[str, int, int]]) -> pd.DataFrame:
     kinds = {"column": "str", "bin": "int64", "rows": "int64"}
-    return pd.DataFrame(parts, columns=list(kinds)).astype(kinds)
+    return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
 
 
 def _nobody() -> pd.DataFrame:

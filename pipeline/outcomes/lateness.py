@@ -74,8 +74,8 @@ def lateness(
     job: Job, complete: Mapping[str, int] | None, store: Store, month: Sequence[pd.DataFrame]
 ) -> Lateness | None:
     """None where the params watch nothing. complete: portfolio -> last day whose payments were all known before the
-    night; None where no night of the store is old enough to ask. store: as pinned. month: pipeline.night.watch.month_of
-    of each shard.
+    night; None where no night of the store is old enough to ask. store: as pinned. month: of
+    pipeline.night.watch.Watched of each shard.
     """
     if job.params.watch is None:
         return None

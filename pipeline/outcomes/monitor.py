@@ -29,7 +29,7 @@ from pipeline.night.alarm import Alarm
 from pipeline.night.score import Job, job_for, score_shard
 from pipeline.night.shards import Worked, late_days_of, spread_of, unseen_of
 from pipeline.night.variants import matured
-from pipeline.night.watch import month_of
+from pipeline.night.watch import watch_shard
 from pipeline.outcomes.findings import EARLY_DAYS, EARLY_KNOWN_DAYS, Findings, LookedBack, findings_on
 from pipeline.outcomes.lateness import OF_THE_DATE, lateness
 from pipeline.panel.draws import fresh_draws, kept_rungs
@@ -251,7 +251,7 @@ def _of_spans(contacted: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
 def _resemblance(job: Job, shard: int) -> tuple[int, Shown]:
     """Scorable accounts of the shard, and what it shows."""
     seen, scores, numbers = score_shard(job, shard)
-    more = month_of(job, seen), late_days_of(job, seen, Store(job.store_path))
+    more = watch_shard(job, seen).month, late_days_of(job, seen, Store(job.store_path))
     return len(seen.cohort.frame), Shown(spread_of(job, scores, numbers), unseen_of(job, seen), *more)
 
 

@@ -333,7 +333,7 @@ def test_accounts_of_a_class_that_the_model_was_never_taught_are_counted(copied,
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        ("rows.parquet", lambda text: _flipped(text, len(text) // 2)),
+        ("rows.arrow", lambda text: _flipped(text, len(text) // 2)),
         ("waits.parquet", lambda text: None),
     ],
 )

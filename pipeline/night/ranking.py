@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from features.aliases import known_before, renamed
 from features.currencies import DECIMALS
@@ -35,7 +36,7 @@ from models.response import PARTS, ChannelTerms, channel_options, cut_to, planne
 from pipeline.law.overlay import law_of
 from pipeline.law.rules import Pause
 from pipeline.night.score import MONEY_SCORES, Job
-from pipeline.night.shards import Worked
+from pipeline.night.shards import SAID, Worked
 from pipeline.panel.queues import queue_of
 from pipeline.panel.view import View
 from pipeline.params import Params
@@ -105,7 +106,10 @@ def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
 def _scored(worked: list[Worked], rung: Rung) -> pd.DataFrame:
     """The rows of all shards, with the band of what a call adds as it may be said; money rounded half-even to minor
     units."""
-    rows = pd.concat([one.rows.assign(shard=np.int32(shard)) for shard, one in enumerate(worked)], ignore_index=True)
+    plain = [one.rows.drop(columns=list(SAID)).assign(shard=np.int32(at)) for at, one in enumerate(worked)]
+    rows = pd.concat(plain, ignore_index=True)
+    for name in SAID:  # no text of a hundred letters for each account
+        rows[name] = union_categoricals([one.rows[name] for one in worked], sort_categories=True)
     rows["effect"] = said_bands(rows, rung).astype("str")
     for name in MONEY_SCORES:
         rows[name] = np.rint(rows[name]).astype(np.int64)
@@ -160,7 +164,10 @@ def _without_rate(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """(rows, a warning per currency without a rate): its accounts are excluded by name."""
     no_rate = rows["fx"].isna()
     told = ["excluded", NO_RATE, "money.rates", "The currency has no rate, so its value is not known."]
-    rows.loc[no_rate, ["group", "rule", "citation", "reason"]] = told
+    if no_rate.any():
+        for name, text in zip(SAID, told[1:], strict=True):
+            rows[name] = rows[name].cat.set_categories(sorted({*rows[name].cat.categories, text}))
+        rows.loc[no_rate, ["group", *SAID]] = told
     lacking = sorted(set(rows["currency"].astype("str")[no_rate]))
     return rows, [f"Currency {name} has no rate in money.rates; its accounts are excluded." for name in lacking]
 
@@ -168,13 +175,13 @@ def _without_rate(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _options(rows: pd.DataFrame, worked: list[Worked], terms: ValueTerms, params: Params) -> pd.DataFrame:
     """Every permitted channel of every account, best first, with its net value: models.response.channel_options."""
     counts = pd.concat([one.answers for one in worked], ignore_index=True)
-    channels = pd.concat([one.channels[one.channels["verdict"] == "permitted"] for one in worked], ignore_index=True)
+    unsaid = ["verdict", "rule", "citation", "first_permitted"]
+    open_ones = [one.channels[one.channels["verdict"] == "permitted"].drop(columns=unsaid) for one in worked]
+    channels = pd.concat(open_ones, ignore_index=True)
     channels["channel"] = channels["channel"].astype("str")
     # The same days to pay as in the value of the row: an option is worth what its row will say.
     about = rows[["account_no", "portfolio", "currency", terms.of, "appointment_at", "own_days_to_pay"]]
-    permitted = channels.drop(columns=["verdict", "rule", "citation", "first_permitted"]).merge(
-        about, on="account_no", validate="many_to_one"
-    )
+    permitted = channels.merge(about, on="account_no", validate="many_to_one")
     permitted["appointed"] = (permitted["appointment_at"] != NO_TIME) & (permitted["channel"] == "call")
     segments = segment_rates(counts, sorted(set(rows["portfolio"].astype("str"))))
     value = pd.Series(worth(rows, terms)["worth"].to_numpy(), index=rows["account_no"].to_numpy())

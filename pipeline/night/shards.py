@@ -88,7 +88,7 @@ FACTS = {
 class Worked:
     """What one shard gives to a night.
 
-    rows      one per scorable account: FROM_COHORT, scores, facts, the law's ruling on the account
+    rows      one per scorable account: FROM_COHORT, scores, facts, the law's ruling on the account, SAID as classes
     channels  one per account and channel: pipeline.law.eligibility.Rulings.channels
     counts    all known accounts by reason
     waits     portfolio, money, money_days: money recovered after the last matured nights, and the same times the days
@@ -135,6 +135,7 @@ class Worked:
     remade: bool = False
 
 
+SAID = ("rule", "citation", "reason")  # long texts of few kinds: classes, of which shards name different ones
 SEAL, TOLD = "seal.json", 4  # how often a night says how many of its shards are done
 FRAMES = (
     *("rows", "channels", "counts", "waits", "answers", "unseen", "settled", "reach", "watch", "watch_counts"),
@@ -300,7 +301,7 @@ def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame, stat
         judged.drop(columns="account_no").reset_index(drop=True),
     ]
     whole = pd.concat(parts, axis=1)
-    classes = [name for name in whole if isinstance(whole[name].dtype, pd.CategoricalDtype)]
+    classes = [name for name in whole if isinstance(whole[name].dtype, pd.CategoricalDtype) and name not in SAID]
     return whole.astype(dict.fromkeys(classes, "str"))  # shards name different classes; text adds up
 
 

@@ -211,7 +211,8 @@ def _of_group(rows: pd.DataFrame, group: str, columns: list[str]) -> pd.DataFram
 
 def _scores(one: Worked, job: Job) -> pd.DataFrame:
     amounts = {name: np.rint(one.rows[name]).astype(np.int64) for name in MONEY_SCORES}
-    return one.rows.assign(as_of=date_of(job.as_of), **amounts)[list(PUBLISHED_SCORES)]
+    held = one.rows[[name for name in PUBLISHED_SCORES if name != "as_of"]]
+    return held.assign(as_of=date_of(job.as_of), **amounts)[list(PUBLISHED_SCORES)]
 
 
 def _channels(worked: list[Worked], listed: pd.DataFrame) -> pd.DataFrame:

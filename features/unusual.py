@@ -131,7 +131,8 @@ def _paid(found: Settlements, known: pd.DataFrame, as_of: int, since: int) -> pd
     back_on = np.full(found.row.size, NO_DAY, np.int32)
     np.maximum.at(back_on, owner[told], found.reversal_occurred_on[told])
     rows = np.flatnonzero(stands)
-    source = found.payments.iloc[found.row[rows]]
+    shown = [name for name in ("method", "instrument") if name in found.payments]
+    source = found.payments[shown].iloc[found.row[rows]]
     texts = {name: _texts(source, name) for name in ("method", "instrument")}
     columns = {"account_no": numbers, "occurred_at": found.occurred_at, "occurred_on": found.occurred_on}
     columns |= {"amount": found.amount, "taken_back": taken, "back_on": back_on}
@@ -158,7 +159,8 @@ def _contacts(tables: Mapping[str, pd.DataFrame], known: pd.DataFrame, as_of: in
     wanted = (frame["occurred_on"] >= since).to_numpy()
     if "request" in frame:
         wanted = wanted | frame["request"].notna().to_numpy()
-    rows = frame[stands & wanted & np.isin(frame["account_no"].to_numpy(), known.index.to_numpy())]
+    chosen = stands & wanted & np.isin(frame["account_no"].to_numpy(), known.index.to_numpy())
+    rows = frame[[name for name in names if name in frame]][chosen]
     texts = {name: _texts(rows, name) for name in names[2:]}
     return pd.DataFrame({name: rows[name].to_numpy() for name in names[:2]} | texts)
 
@@ -179,7 +181,12 @@ def _rings(recent: pd.DataFrame, known: pd.DataFrame, limits: Limits) -> pd.Data
     """Each account with payments taken back, of debtors who have as many as the limits, over all of their accounts.
     many of `of` payments; amount: taken back.
     """
-    rows = _told(recent.assign(back=_back(recent, limits)), known)
+    recent = recent.assign(back=_back(recent, limits))
+    if limits.ring_payments > 0:  # nobody else has as many
+        numbers = recent["account_no"].to_numpy()
+        whom = known["debtor_id"].isin(known["debtor_id"].loc[np.unique(numbers[recent["back"].to_numpy(bool)])])
+        recent = recent[np.isin(numbers, known.index.to_numpy()[whom.to_numpy(bool)])]
+    rows = _told(recent, known)
     whole = rows.groupby("debtor_id")["back"].agg(["sum", "size"])
     ring = whole[(whole["sum"] >= limits.ring_payments) & (whole["sum"] >= limits.ring_share * whole["size"])]
     rows = rows[rows["debtor_id"].isin(ring.index).to_numpy()]

@@ -110,7 +110,8 @@ def view_of(
 
 def _owned(store: Store, shard: int, debtors: Sequence[str], versions: Mapping[str, int]) -> np.ndarray:
     """Numbers of the accounts that these debtors have, or had."""
-    accounts = store.tables(shard, ["accounts"], {"accounts": ["account_no", "debtor_id"]}, versions)["accounts"]
+    columns = {"accounts": ["account_no", "debtor_id", "known_on"]}
+    accounts = store.tables(shard, ["accounts"], columns, versions)["accounts"]
     return np.unique(accounts["account_no"].to_numpy()[accounts["debtor_id"].isin(debtors).to_numpy()])
 
 

@@ -334,7 +334,7 @@ def test_accounts_of_a_class_that_the_model_was_never_taught_are_counted(copied,
     ("name", "damage"),
     [
         ("rows.arrow", lambda text: _flipped(text, len(text) // 2)),
-        ("waits.parquet", lambda text: None),
+        ("waits.arrow", lambda text: None),
     ],
 )
 def test_a_shard_that_a_cut_off_run_left_damaged_is_made_again_and_said(

@@ -170,7 +170,7 @@ def watch_list(
     head, most = head_of(job), job.params.watch.reasons if job.params.watch else 0
     spoken = voice(job.params.worklist.language)
     for shard, own in rows.head(most if head is not None else 0).groupby("shard"):
-        matrix, cohort = kept(int(shard))  # pyrefly: ignore[bad-argument-type]
+        matrix, cohort = kept(int(shard))
         at = pd.Index(cohort["account_id"]).get_indexer(own["account_id"])
         said = reasons(head, matrix.iloc[at], cohort.iloc[at], WATCH, spoken)  # pyrefly: ignore[bad-argument-type]
         rows.loc[own.index, list(REASON_COLUMNS)] = said[list(REASON_COLUMNS)].to_numpy()

@@ -112,7 +112,7 @@ MUTANTS = {
     "reads_a_stage_unchecked": Mutant(
         "reads a finished shard without its seal",
         "pipeline/night/shards.py",
-        'if sha256_of(place / f"{name}.parquet") != seals[name]["sha256"]:',
+        'if sha256_of(place / f"{name}.arrow") != seals[name]["sha256"]:',
         "if False:",
         "tests/night/test_night.py::test_every_flipped_bit_of_a_finished_shard_is_noticed",
     ),

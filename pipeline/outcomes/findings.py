@@ -446,13 +446,10 @@ def _control(arms: pd.DataFrame, night: int, params: Params) -> Finding:
 
 def _effect(seen: LookedBack, params: Params) -> list[Finding]:
     spans = less_foretold(spans_of(seen.matured))
-    control, worked = spans[spans["arm"] == CONTROL], spans[spans["arm"] == WORKED]
-    findings = [_power(spans, seen.arms)]
-    if min(len(control), len(worked)) < LEAST_PEOPLE:
-        says = (
-            f"{len(control)} held-out and {len(worked)} worked debtors have matured; {LEAST_PEOPLE} of each are needed."
-        )
-        counts = {"held_out": len(control), "worked": len(worked)}
+    control, worked = (_people(spans[spans["arm"] == arm]) for arm in (CONTROL, WORKED))
+    counts, findings = {"worked": worked, "held_out": control}, [_power(spans, seen.arms)]
+    if min(control, worked) < LEAST_PEOPLE:
+        says = f"{control} held-out and {worked} worked debtors have matured; {LEAST_PEOPLE} of each are needed."
         return [*findings, Finding("what working adds", UNKNOWN, says, counts)]
     for name, unit in (
         ("money", f"{params.money.reporting_currency} per debtor"),
@@ -465,9 +462,9 @@ def _effect(seen: LookedBack, params: Params) -> list[Finding]:
         says = (
             f"worked minus held out, as assigned, less what the scores foretold: {scale * effect:,.2f} {unit} "
             f"[{scale * low:,.2f}, {scale * high:,.2f}], {sure} "
-            f"({len(worked):,} worked, {len(control):,} held out, {params.label.horizon_days} days)."
+            f"({worked:,} worked, {control:,} held out, {params.label.horizon_days} days)."
         )
-        figures = {"effect": effect, "low": low, "high": high, "worked": len(worked), "held_out": len(control)}
+        figures = {"effect": effect, "low": low, "high": high, **counts}
         findings.append(Finding(f"what working adds: {name}", WARN if high < 0 else OK, says, figures))
     if seen.contacted is not None and len(seen.contacted):
         findings.append(_followed(spans, seen.contacted))
@@ -480,7 +477,7 @@ def _listed(seen: LookedBack, params: Params) -> list[Finding]:
         return []
     title, guard = "listed against held out", seen.rung.guard if seen.rung else UNPROVEN_GUARD
     spans = less_foretold(listed_spans(seen.matured, seen.drawn, guard))
-    worked, held = (int((spans["worked"] == side).sum()) for side in (1, 0))
+    worked, held = (_people(spans[spans["worked"] == side]) for side in (1, 0))
     counts = {"worked": worked, "held_out": held}
     if min(worked, held) < LEAST_PEOPLE:
         says = f"{held} held-out debtors whom the list would have had and {worked} worked from it have matured; "
@@ -619,16 +616,22 @@ def _silence(said: pd.DataFrame) -> Finding:
 
 def _power(spans: pd.DataFrame, arms: pd.DataFrame) -> Finding:
     """The smallest effect that the debtors assigned so far can show: (1.96 + 0.84) x sd x sqrt(1/worked + 1/held out);
-    sd of what the scores do not foretell.
+    sd, over debtors, of the mean of their spans, of what the scores do not foretell.
     """
-    sizes = [max(int((arms["arm"] == name).sum()), int((spans["arm"] == name).sum())) for name in (WORKED, CONTROL)]
-    if min(sizes) == 0 or len(spans) < LEAST_PEOPLE:
+    sizes = [max(int((arms["arm"] == arm).sum()), _people(spans[spans["arm"] == arm])) for arm in (WORKED, CONTROL)]
+    own = spans.groupby("debtor_id")[["money", "recovered"]].mean()
+    if min(sizes) == 0 or len(own) < LEAST_PEOPLE:
         return Finding("power", UNKNOWN, "Too few debtors have matured to say which effect could be seen.")
     shrink = math.sqrt(1 / sizes[0] + 1 / sizes[1])
-    money, share = ((Z95 + POWER80) * float(spans[name].std(ddof=1)) * shrink for name in ("money", "recovered"))
+    money, share = ((Z95 + POWER80) * float(own[name].std(ddof=1)) * shrink for name in ("money", "recovered"))
     effect = f"an effect of {money:,.2f} per debtor or {100 * share:.1f} points"
     says = f"with {sizes[0]:,} worked and {sizes[1]:,} held out, {effect} would be seen in 4 of 5 cases."
     return Finding("power", OK, says, {"money": money, "recovered": share})
+
+
+def _people(spans: pd.DataFrame) -> int:
+    """Debtors of spans: one that was drawn on thirty nights is one."""
+    return int(spans["debtor_id"].nunique())
 
 
 def _followed(spans: pd.DataFrame, contacted: pd.DataFrame) -> Finding:

@@ -436,6 +436,33 @@ def test_too_few_matured_debtors_give_no_effect():
     assert "30 of each are needed" in finding(found, "what working adds").says
 
 
+def test_a_debtor_drawn_on_thirty_nights_is_one():
+    """Twenty debtors drawn thirty times are too few to say anything; of sixty, each night the same, the interval is as
+    wide as of one night.
+    """
+
+    def often(number: int, nights: int) -> pd.DataFrame:
+        of = rows(number, share=0.5, lift=0.1)
+        days = range(EARLIER - nights + 1, EARLIER + 1)
+        return pd.concat([of.assign(as_of=day, assigned_on=day) for day in days], ignore_index=True)
+
+    few = findings_on(seen(often(40, 30)), AS_OF, PARAMS)
+    assert "30 of each are needed" in finding(few, "what working adds").says
+    assert sum(finding(few, "what working adds").figures.values()) == 40
+    assert finding(findings_on(seen(often(20, 30)), AS_OF, PARAMS), "power").verdict == UNKNOWN
+    once, thirty = (findings_on(seen(often(200, nights)), AS_OF, PARAMS) for nights in (1, 30))
+    for name in ("what working adds: money", "what working adds: recovered", "power"):
+        assert dict(finding(thirty, name).figures) == pytest.approx(dict(finding(once, name).figures))
+    said = listed(0.1, number=100)
+    again = replace(
+        said,
+        matured=pd.concat([said.matured.assign(as_of=day, assigned_on=day) for day in (EARLIER - 1, EARLIER)]),
+        drawn=pd.concat([said.drawn.assign(assigned_on=day) for day in (EARLIER - 1, EARLIER)]),
+    )
+    counts = [finding(findings_on(each, AS_OF, PARAMS), "listed against held out").figures for each in (said, again)]
+    assert [counts[1][name] for name in ("worked", "held_out")] == [counts[0][name] for name in ("worked", "held_out")]
+
+
 def test_power_by_hand():
     """sd 1, 100 worked and 100 held out: 2.8016 x sqrt(2 / 100) = 0.3962."""
     matured = rows(200).assign(arm=[WORKED, CONTROL] * 100, money=[-1.0, -1.0, 1.0, 1.0] * 50, expected=7.0)

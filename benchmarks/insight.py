@@ -28,7 +28,7 @@ from models.association import true_ratio
 from models.segments import holds
 from pipeline.insight.causes import OPENING, Causes, Finding, causes, halves_of
 from pipeline.insight.openings import FIRST_PAYMENT, ROLLED, Openings, months, openings, quarters
-from pipeline.insight.sentences import limits_said, said, segment_said
+from pipeline.insight.sentences import Sentences
 from pipeline.intake.ingest import ingest
 from pipeline.params import Params, load
 from pipeline.simulate import caused
@@ -72,7 +72,7 @@ def of_worlds(seeds: range, debtors: int, planted: bool, each_said: bool = False
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             found, of, chances, params = _world(Path(folder), seed, debtors, caused.PLANTED if planted else caused.NONE)
-        held = found.held()
+        held, say = found.held(), Sentences(of, params, "en")
         strangers = 0
         for each in held:
             true = _true(each, of, chances, params.seed)
@@ -81,7 +81,7 @@ def of_worlds(seeds: range, debtors: int, planted: bool, each_said: bool = False
             name = name if is_planted else None
             count["sentences"] += 1
             sentences.append(
-                f"{seed}  {each.outcome}, {segment_said(each.segment, params)}: {each.ratio.value:.1f} "
+                f"{seed}  {each.outcome}, {say.segment(each.segment)}: {each.ratio.value:.1f} "
                 f"[{each.ratio.low:.1f}, {each.ratio.high:.1f}]; true {true:.2f}{'' if is_planted else ', of nothing'}"
             )
             count["inside"] += bool(each.ratio.low <= true <= each.ratio.high)
@@ -149,21 +149,21 @@ def of_set(adapter: ModuleType, path: Path, work: Path) -> str:
         of = openings(Store(folder / "store"), params, within, late)
     except InputMissing as refusal:
         return f"\n{adapter.NAME}: {refusal}"
-    found = causes(of, params)
+    found, say = causes(of, params), Sentences(of, params, "en")
     told = [f"\n{adapter.NAME}: {len(of.accounts):,} accounts, {late} days past due within {within} days"]
-    told += [f"  HELD  {said(each, of, params)}" for each in found.held()]
+    told += [f"  HELD  {say.finding(each)}" for each in found.held()]
     for each in found.findings:
         if each.family == "facts" and each.state != "held":
             first = each.earlier.value if each.earlier else float("nan")
             told.append(
-                f"  {each.state}: {segment_said(each.segment, params)}, {each.outcome}: earlier {first:.1f}, later "
+                f"  {each.state}: {say.segment(each.segment)}, {each.outcome}: earlier {first:.1f}, later "
                 f"{each.ratio.value:.1f} [{each.ratio.low:.1f}, {each.ratio.high:.1f}]"
             )
     told += [
         f"  model, {name}: AUC {one.auc[0]:.3f} [{one.auc[1]:.3f}, {one.auc[2]:.3f}]"
         for name, one in found.judgements.items()
     ]
-    return "\n".join([*told, *(f"  {line}" for line in limits_said(found, of, params))])
+    return "\n".join([*told, *(f"  {line}" for line in say.limits(found))])
 
 
 if __name__ == "__main__":

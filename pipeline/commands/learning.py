@@ -11,6 +11,7 @@ from click import option
 
 from features.errors import InputMissing
 from pipeline.commands.table import AS_OF, COHORT, FOLDER, NIGHTS, PLACE, STORE, command, log, needs, whole_numbers
+from pipeline.languages import languages
 
 if TYPE_CHECKING:
     from pipeline.params import Params
@@ -185,12 +186,13 @@ def promote(params: Params, run_id: str | None, rollback: bool, by: str | None, 
 @command(
     STORE,
     option("--out", "folder", type=FOLDER, required=True, help="Folder for the page, insight.json and findings.csv."),
+    option("--language", type=click.Choice(languages()), help="[default: worklist.language]"),
 )
-def insight(params: Params, store: Path, folder: Path) -> None:
+def insight(params: Params, store: Path, folder: Path, language: str | None) -> None:
     """Why debts go bad: which facts of their opening go with it, judged on later accounts; vintages, roll rates, first
     payments, cut-offs."""
     from pipeline.insight.insight_page import write_insight
     from pipeline.store.files import check_folder
 
     check_folder(folder)
-    click.echo(write_insight(store, folder, params))
+    click.echo(write_insight(store, folder, params, language))

@@ -65,6 +65,16 @@ class Cut:
     margin: float | None
 
 
+@dataclass(frozen=True)
+class Unsaid:
+    """What could not be said, and why. why: a key of the words insight.unsaid; outcome: of which, "" of all."""
+
+    why: str
+    outcome: str = ""
+    codes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass
 class Causes:
     """What was found, and what could not be said. silenced: column -> (group that it tells, AUC)."""
@@ -74,7 +84,7 @@ class Causes:
     judgements: dict[str, Judgement] = field(default_factory=dict)
     levels: list[tuple[str, str, str, float, float, float]] = field(default_factory=list)
     silenced: dict[str, tuple[str, float]] = field(default_factory=dict)
-    unsaid: list[str] = field(default_factory=list)
+    unsaid: list[Unsaid] = field(default_factory=list)
     halves: dict[str, tuple[int, int, int, int, int]] = field(default_factory=dict)
     tests: dict[str, int] = field(default_factory=dict)
 
@@ -126,7 +136,7 @@ def _in_reporting(of: Openings, params: Params, found: Causes) -> np.ndarray:
         return of.accounts["principal"].to_numpy(dtype=np.float64)
     lacking = [name for name in currencies if name not in params.money.rates]
     if lacking:
-        found.unsaid.append(f"No principal is compared in {', '.join(lacking)}: money.rates has no rate for it.")
+        found.unsaid.append(Unsaid("principal_rate", codes=tuple(lacking)))
     return (of.accounts["principal"] * of.accounts["currency"].map(params.money.rates)).to_numpy(dtype=np.float64)
 
 
@@ -135,7 +145,7 @@ def _losses(of: Openings, params: Params, found: Causes) -> np.ndarray:
     currencies = sorted(of.accounts["currency"].unique())
     lacking = [name for name in currencies if name not in params.money.rates]
     if lacking:
-        found.unsaid.append(f"Losses are not said: money.rates has no rate for {', '.join(lacking)}.")
+        found.unsaid.append(Unsaid("loss_rate", codes=tuple(lacking)))
         return np.full(len(of.accounts), np.nan)
     worth = of.accounts["currency"].map(lambda name: params.money.rates[name] / 10.0 ** DECIMALS[name])
     return (of.accounts["loss"] * worth).to_numpy(dtype=np.float64)
@@ -160,7 +170,7 @@ def _columns(accounts: pd.DataFrame, groups: Mapping[str, np.ndarray], found: Ca
         else:
             kept.append(column)
     if not groups:
-        found.unsaid.append("No fact is held against protected groups: no audit_* column is delivered.")
+        found.unsaid.append(Unsaid("no_audit"))
     return kept
 
 
@@ -170,7 +180,7 @@ def _is_sayable(segment: Segment, accounts: pd.DataFrame, groups: Mapping[str, n
     for trait, of_whom in groups.items():
         told = tells(member, of_whom, said_of_groups(of_whom, accounts["debtor_id"]))
         if told > TELLING_AUC:
-            found.silenced[" and ".join(condition.column for condition in segment)] = (_plain(trait), told)
+            found.silenced[", ".join(condition.column for condition in segment)] = (_plain(trait), told)
             return False
     return True
 
@@ -206,23 +216,17 @@ def _halves(
     """The halves of an outcome that may be looked into; None, and why, where it may not."""
     bad = known & (accounts[outcome].fillna(0).to_numpy() > 0)
     if bad.sum() < 2 * LEAST_SPLIT:
-        found.unsaid.append(
-            f"Of {_outcome(outcome)} nothing is said: {int(bad.sum()):,} of {int(known.sum()):,} accounts, and "
-            f"{2 * LEAST_SPLIT} are needed."
-        )
+        counts = {"did": int(bad.sum()), "known": int(known.sum()), "needed": 2 * LEAST_SPLIT}
+        found.unsaid.append(Unsaid("too_few", outcome, counts=counts))
         return None
     earlier, later = halves_of(accounts, outcome, seed)
     left = int((known & ~earlier & ~later).sum())
     size = int(earlier.sum()), int((earlier & bad).sum()), int(later.sum()), int((later & bad).sum())
     found.halves[outcome] = (*size, left)
     if _fewest((earlier, later), bad) < LEAST_SPLIT // 2:
-        found.unsaid.append(f"Of {_outcome(outcome)} nothing is said: too few of them lie in one half of the time.")
+        found.unsaid.append(Unsaid("one_half", outcome))
         return None
     return earlier, later
-
-
-def _outcome(name: str) -> str:
-    return {ROLLED: "accounts that rolled", FIRST_PAYMENT: "first-payment defaults"}[name]
 
 
 def _judge(

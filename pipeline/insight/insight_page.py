@@ -16,11 +16,23 @@ from markupsafe import Markup
 from features.days import date_of
 from models.segments import LEAST_ACCOUNTS
 from pipeline.insight.causes import Causes, Finding, causes
-from pipeline.insight.openings import BUCKETS, FIRST_PAYMENT, ROLLED, Openings, curves, openings, quarters, rolls
-from pipeline.insight.sentences import avoided_said, cut_said, limits_said, outcome_said, said, segment_said
+from pipeline.insight.openings import (
+    BUCKETS,
+    FIRST_PAYMENT,
+    ROLLED,
+    SETTLED,
+    Openings,
+    curves,
+    openings,
+    quarters,
+    rolls,
+)
+from pipeline.insight.sentences import Sentences
 from pipeline.outcomes.drawings import lines
 from pipeline.pages.csv_file import safe
+from pipeline.pages.language import words
 from pipeline.pages.publication import plain
+from pipeline.pages.speech import DASH
 from pipeline.pages.templating import policy_digest, template, verbatim
 from pipeline.params import Params
 from pipeline.store.files import only_owner_reads, write_whole
@@ -28,33 +40,36 @@ from pipeline.store.store import Store
 
 PAGE, AS_JSON, AS_CSV = "insight.html", "insight.json", "findings.csv"
 MOST_CLASSES = 8  # of a dimension that is told apart
-NOTHING = "Nothing is said: no segment and no month stood out and held."
+NOT_TOLD = "not told"  # the class of accounts of which a dimension is not delivered
 CSV_COLUMNS = (
     *("sentence", "state", "family", "outcome", "segment", "ratio", "low", "high", "p", "earlier_ratio", "accounts"),
     *("went_bad", "other_accounts", "others_went_bad", "account_share", "event_share", "loss_share", "loss", "margin"),
 )
 
 
-def write_insight(store: Path, out: Path, params: Params) -> str:
+def write_insight(store: Path, out: Path, params: Params, language: str | None = None) -> str:
     """Look for causes and write PAGE, AS_JSON and AS_CSV into a folder, each whole or not at all; what is to be said,
-    in words. The same store and params give the same bytes. Raises InputMissing where no account can be followed from
+    in words. language: of the sentences and the page, worklist.language where None; names of columns and keys are
+    English. The same store and params give the same bytes. Raises InputMissing where no account can be followed from
     its opening on.
     """
+    language = language or params.worklist.language
     of = openings(Store(store), params, params.insight.within_days, params.insight.bad_dpd)
     found = causes(of, params)
-    told = [said(each, of, params) for each in found.held()]
-    whole = as_values(of, found, params)
+    say = Sentences(of, params, language)
+    told = [say.finding(each) for each in found.held()]
     with only_owner_reads():
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / AS_JSON, json.dumps(plain(whole), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-        write_whole(out / AS_CSV, _csv(of, found, params))
-        write_whole(out / PAGE, page(of, found, params))
-    limits = limits_said(found, of, params)
-    return "\n".join([*(told or [NOTHING]), "", *limits, "", f"Page: {out / PAGE}"])
+        whole = plain(as_values(found, say))
+        write_whole(out / AS_JSON, json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        write_whole(out / AS_CSV, _csv(found, say))
+        write_whole(out / PAGE, page(found, say, language))
+    return "\n".join([*(told or [say.words["nothing"]]), "", *say.limits(found), "", f"Page: {out / PAGE}"])
 
 
-def as_values(of: Openings, found: Causes, params: Params) -> dict[str, Any]:
+def as_values(found: Causes, say: Sentences) -> dict[str, Any]:
     """Everything that is on the page, and the curves by every dimension, as plain values."""
+    of, params = say.of, say.params
     return {
         "within_days": of.within_days,
         "bad_dpd": of.bad_dpd,
@@ -62,15 +77,15 @@ def as_values(of: Openings, found: Causes, params: Params) -> dict[str, Any]:
         "through": {name: date_of(day) for name, day in sorted(of.through.items())},
         "reporting_currency": params.money.reporting_currency,
         "rates_date": params.money.rates_date,
-        "sentences": [said(each, of, params) for each in found.held()],
-        "findings": [_row(each, of, params) for each in found.findings],
-        "cut_offs": [{"sentence": cut_said(cut, of, params), **_cut(cut)} for cut in found.cuts],
+        "sentences": [say.finding(each) for each in found.held()],
+        "findings": [_row(each, say) for each in found.findings],
+        "cut_offs": [{"sentence": say.cut(cut), **_cut(cut)} for cut in found.cuts],
         "model": {
             outcome: {"auc": told.auc, "level": told.level, "weights": told.weights}
             for outcome, told in found.judgements.items()
         },
         "levels_by_group": [list(each) for each in found.levels],
-        "limits": limits_said(found, of, params),
+        "limits": say.limits(found),
         "curves": {
             name: curves(of, values, LEAST_ACCOUNTS).to_dict("records")
             for name, values in dimensions(of, found).items()
@@ -87,126 +102,116 @@ def dimensions(of: Openings, found: Causes) -> dict[str, np.ndarray]:
         cells = of.accounts[name]
         is_class = not pd.api.types.is_numeric_dtype(cells)
         if is_class and name not in found.silenced and 1 < cells.nunique() <= MOST_CLASSES:
-            told[name] = cells.astype("str").where(cells.notna(), "not told").to_numpy()
+            told[name] = cells.astype("str").where(cells.notna(), NOT_TOLD).to_numpy()
     return told or {"portfolio": of.accounts["portfolio"].to_numpy()}
 
 
-def page(of: Openings, found: Causes, params: Params) -> str:
+def page(found: Causes, say: Sentences, language: str) -> str:
     style = verbatim("night_page.css") + verbatim("book_report.css") + verbatim("insight.css")
-    held = found.held()
+    of = say.of
     return template(PAGE).render(
         policy=f"default-src 'none'; style-src {policy_digest(style)}; base-uri 'none'; form-action 'none'",
         style=Markup(style),
-        accounts=f"{len(of.accounts):,}",
-        through=max(date_of(day) for day in of.through.values()),
-        nothing=NOTHING,
-        held=[(said(each, of, params), avoided_said(each, params), _earlier(each)) for each in held],
-        limits=limits_said(found, of, params),
-        models=[_model(outcome, told, of) for outcome, told in found.judgements.items()],
+        language=words(language)["locale"],
+        words=words(language),
+        own=say.words,
+        fill=say.fill,
+        accounts=say.speech.count(len(of.accounts)),
+        through=say.speech.day(max(date_of(day) for day in of.through.values())),
+        held=[(say.finding(each), say.avoided(each), say.earlier(each)) for each in found.held()],
+        limits=say.limits(found),
+        models=[_model(outcome, told, say) for outcome, told in found.judgements.items()],
         levels=[
-            (outcome_said(outcome, of), trait, group, _figure(value, low, high))
+            (say.outcome(outcome), trait, group, say.range_of(value, low, high))
             for outcome, trait, group, value, low, high in found.levels
         ],
-        cuts=[(cut_said(cut, of, params), _money(cut.loss, params), _money(cut.margin, params)) for cut in found.cuts],
-        drawings=_drawings(of),
-        tables=[(name.removeprefix("x_").replace("_", " "), *_by_quarter(of, values)) for name, values in
-                dimensions(of, found).items()],
-        within=of.within_days,
-        bad=of.bad_dpd,
-        rolls=_rolls(of),
-    )  # fmt: skip
+        cuts=[(say.cut(cut), say.money(cut.loss), say.money(cut.margin)) for cut in found.cuts],
+        drawings=_drawings(say),
+        tables=[(say.fact(name), *_by_quarter(values, say)) for name, values in dimensions(of, found).items()],
+        rolls=_rolls(say),
+    )
 
 
-def _earlier(finding: Finding) -> str:
-    first = finding.earlier
-    return "" if first is None else f"Earlier accounts, which proposed it: {first.value:.1f} times as often."
-
-
-def _model(outcome: str, told: Any, of: Openings) -> dict[str, Any]:
-    value, low, high = told.auc
-    if math.isnan(low):
-        worth = "Too few later accounts to judge it."
-    elif low > 0.5:
-        worth = f"It tells later accounts apart with AUC {value:.2f} [{low:.2f}, {high:.2f}]"
-    else:
-        worth = (
-            f"Facts of the opening together do not tell later accounts apart: AUC {value:.2f} [{low:.2f}, {high:.2f}]"
-        )
+def _model(outcome: str, told: Any, say: Sentences) -> dict[str, Any]:
+    low = told.auc[1]
+    worth = "worth_few" if math.isnan(low) else "worth_told" if low > 0.5 else "worth_none"
     whole = sum(told.weights.values()) or 1.0
     return {
-        "title": outcome_said(outcome, of),
-        "worth": f"{worth}; as many went bad as it said, times {_figure(*told.level)}.",
-        "weights": [(name, f"{weight / whole:.0%}") for name, weight in list(told.weights.items())[:8]],
+        "title": say.outcome(outcome),
+        "worth": f"{say.fill(worth, auc=say.range_of(*told.auc))} {say.fill('level', level=say.range_of(*told.level))}",
+        "weights": [
+            (say.fact(name), say.speech.share(weight / whole)) for name, weight in list(told.weights.items())[:8]
+        ],
     }
 
 
-def _figure(value: float, low: float, high: float) -> str:
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]" if math.isfinite(low) else f"{value:.2f}"
-
-
-def _money(amount: float | None, params: Params) -> str:
-    return "not said" if amount is None else f"{amount:,.0f} {params.money.reporting_currency}"
-
-
-def _drawings(of: Openings) -> list[tuple[str, Markup, str]]:
+def _drawings(say: Sentences) -> list[tuple[str, Markup, str]]:
+    of = say.of
     told = curves(of, of.accounts["portfolio"].to_numpy(), LEAST_ACCOUNTS)
     found = []
     for book, own in told.groupby("cls"):
         names = sorted(own["quarter"].unique())
         series = [own[own["quarter"] == name].sort_values("months")["rolled"].tolist() for name in names]
         top = max(0.02, *(max(one, default=0.0) for one in series))
-        ticks = [(top * part, f"{top * part:.0%}") for part in (0, 0.5, 1)]
+        ticks = [(top * part, say.speech.share(top * part)) for part in (0, 0.5, 1)]
         below = [str(month) if month % 3 == 0 else "" for month in range(1, int(own["months"].max()) + 1)]
-        drawn = lines(
-            [one[1:] for one in series], ticks, below, f"{book}: share that had rolled, by months since opening"
+        drawn = lines([one[1:] for one in series], ticks, below, say.fill("curve_title", book=book))
+        found.append(
+            (say.fill("curve_title", book=book), drawn, say.fill("curve_note", first=names[0], last=names[-1]))
         )
-        found.append((str(book), drawn, f"{names[0]} to {names[-1]}, the last in full colour"))
     return found
 
 
-def _by_quarter(of: Openings, values: np.ndarray) -> tuple[list[str], list[tuple[str, list[str]]]]:
+def _by_quarter(values: np.ndarray, say: Sentences) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Rolled, and first payments missed, by class and quarter of opening: heads, and rows of cells."""
+    of = say.of
     accounts = of.accounts.assign(cls=values, quarter=quarters(of.accounts["opened"].to_numpy()))
     heads = sorted(accounts["quarter"].unique())
     rows = []
     for name, own in accounts.groupby("cls"):
         by = own.groupby("quarter")
-        cells = [_share(by.get_group(head)[ROLLED]) if head in by.groups else "" for head in heads]
-        rows.append((str(name), [*cells, _share(own[FIRST_PAYMENT])]))
+        cells = [_share(by.get_group(head)[ROLLED], say) if head in by.groups else "" for head in heads]
+        label = say.words["not_told"] if name == NOT_TOLD else str(name)
+        rows.append((label, [*cells, _share(own[FIRST_PAYMENT], say)]))
     return heads, rows
 
 
-def _share(outcome: pd.Series) -> str:
+def _share(outcome: pd.Series, say: Sentences) -> str:
     known = outcome.dropna()
-    return f"{known.mean():.1%} of {len(known):,}" if len(known) >= LEAST_ACCOUNTS else "–"
+    if len(known) < LEAST_ACCOUNTS:
+        return DASH
+    return say.fill("of_known", share=say.speech.share(known.mean(), 1), n=say.speech.count(len(known)))
 
 
-def _rolls(of: Openings) -> list[tuple[str, list[str], list[tuple[str, list[str]]]]]:
+def _rolls(say: Sentences) -> list[tuple[str, list[str], list[tuple[str, list[str]]]]]:
     """Book -> heads and rows: of the accounts in a state, the share in each state a month later."""
-    told = rolls(of)
+    told = rolls(say.of)
     names = [name for name, _ in BUCKETS]
-    heads = [*names, "settled"]
+    said = dict(zip((*names, SETTLED), say.words["states"].values(), strict=True))
     found = []
     for book, own in told.groupby("portfolio"):
         share = own.set_index(["before", "after"])["share"]
         size = own.groupby("before")["accounts"].sum()
         rows = [
-            (f"{name} ({size[name]:,})", [f"{share.get((name, head), 0.0):.1%}" for head in heads])
+            (
+                f"{said[name]} ({say.speech.count(int(size[name]))})",
+                [say.speech.share(share.get((name, head), 0.0), 1) for head in said],
+            )
             for name in names
             if name in size.index and size[name] >= LEAST_ACCOUNTS
         ]
-        found.append((str(book), heads, rows))
+        found.append((say.fill("rolls_title", book=book), list(said.values()), rows))
     return found
 
 
-def _row(each: Finding, of: Openings, params: Params) -> dict[str, Any]:
+def _row(each: Finding, say: Sentences) -> dict[str, Any]:
     ratio = each.ratio
     return {
-        "sentence": said(each, of, params) if each.state == "held" else "",
+        "sentence": say.finding(each) if each.state == "held" else "",
         "state": each.state,
         "family": each.family,
         "outcome": each.outcome,
-        "segment": segment_said(each.segment, params),
+        "segment": say.segment(each.segment),
         "ratio": ratio.value,
         "low": ratio.low,
         "high": ratio.high,
@@ -234,7 +239,7 @@ def _cut(cut: Any) -> dict[str, Any]:
     }
 
 
-def _csv(of: Openings, found: Causes, params: Params) -> str:
+def _csv(found: Causes, say: Sentences) -> str:
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\r\n")
     writer.writerow(CSV_COLUMNS)
@@ -244,7 +249,7 @@ def _csv(of: Openings, found: Causes, params: Params) -> str:
         *sorted((each for each in found.findings if each.state != "held"), key=lambda one: order[one.state]),
     ]
     for each in ranked:
-        row = _row(each, of, params)
+        row = _row(each, say)
         writer.writerow([_cell(row[name]) for name in CSV_COLUMNS])
     return written.getvalue()
 

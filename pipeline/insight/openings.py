@@ -27,9 +27,8 @@ MONTH = 30.4375
 SHORT = 28  # days past due below which first days of months are too far apart
 MOST_MONTHS = 24  # of a curve
 UNTOLD = ("sold", "outcome_unknown")  # statuses after which what becomes of an account is not seen
-LATE = "late already on the day from which they would be followed"
-UNKNOWN = "sold, or of an outcome that nobody knows, before their days were over"
-NOT_OBSERVED, NO_OPENING = "opened before the first day that is delivered", "without a day of opening"
+LATE, UNKNOWN, NOT_OBSERVED, NO_OPENING = "late", "unknown", "not_observed", "no_opening"  # why one is left out
+SETTLED = "settled"
 BUCKETS = (("in time", 0), ("1 to 29", 1), ("30 to 59", 30), ("60 to 89", 60), ("90 and more", 90))
 
 
@@ -194,7 +193,7 @@ def rolls(of: Openings) -> pd.DataFrame:
     edges = [least for _, least in BUCKETS]
     names = np.array([name for name, _ in BUCKETS])
     told = nights.assign(bucket=np.searchsorted(edges, nights["days_past_due"].fillna(0), side="right") - 1)
-    told["after"] = np.where(told["balance"] > 0, names[told["bucket"].to_numpy()], "settled")
+    told["after"] = np.where(told["balance"] > 0, names[told["bucket"].to_numpy()], SETTLED)
     told["then"] = told.groupby("account_no")["after"].shift(-1)
     told = told.loc[figures.index].dropna(subset=["then"])
     told = told.merge(of.accounts[["account_no", "portfolio"]], on="account_no")

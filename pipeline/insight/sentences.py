@@ -1,113 +1,144 @@
-"""Findings in sentences that a credit manager can act on, and refusals to say more than is known."""
+"""Findings in sentences that a credit manager can act on, and refusals to say more than is known; in the language of
+whoever reads them.
+"""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from features.days import date_of
+from models.fairness import TELLING_AUC
 from models.segments import BELOW, FROM, IS, Condition, Segment
-from pipeline.insight.causes import OPENING, Causes, Cut, Finding
-from pipeline.insight.openings import FIRST_PAYMENT, ROLLED, Openings
+from pipeline.insight.causes import OPENING, Causes, Cut, Finding, Unsaid
+from pipeline.insight.openings import Openings
+from pipeline.pages.language import words
+from pipeline.pages.speech import Speech
 from pipeline.params import Params
 
-ASSOCIATION = (
-    "All of this is association: nobody drew by lot who was sold what. A segment says where to look, not what would "
-    "have happened; a rule that keeps people out also changes who comes."
-)
 
+class Sentences:
+    """What was found of these accounts, said in a language.
 
-def outcome_said(name: str, of: Openings) -> str:
-    return {
-        ROLLED: f"roll ({of.bad_dpd} days past due within {of.within_days} days of opening)",
-        FIRST_PAYMENT: "default on their first payment (nothing within 30 days of its due day)",
-    }[name]
-
-
-def segment_said(segment: Segment, params: Params) -> str:
-    return ", ".join(_condition(condition, params) for condition in segment)
-
-
-def _condition(condition: Condition, params: Params) -> str:
-    name = condition.column.removeprefix("x_").replace("_", " ")
-    if condition.column == OPENING:
-        return f"{OPENING} {condition.value}"
-    if condition.kind == IS:
-        return f"{name} {condition.value}"
-    if condition.kind in (FROM, BELOW):
-        unit = f" {params.money.reporting_currency}" if condition.column == "principal" else ""
-        return f"{name} {'from' if condition.kind == FROM else 'below'} {float(condition.value):,.10g}{unit}"
-    return f"{name} not told"
-
-
-def said(finding: Finding, of: Openings, params: Params) -> str:
-    """One sentence: what, how many times as often and as what, with its interval, and how much of accounts and
-    losses.
+    A finding is one sentence: what, how many times as often and as what, with its interval, and how much of accounts
+    and losses. limits: what the reader must know of how far this reaches, and what is not said and why.
     """
-    others = {
-        "facts": "other accounts of their book and quarter of opening",
-        "months": "accounts of the same book and product opened in other months",
-    }[finding.family]
-    ratio = finding.ratio
-    losses = "" if finding.loss_share is None else f", {finding.loss_share:.1%} of losses".replace("%", " %")
-    share = f"{finding.account_share:.1%} of accounts, {finding.event_share:.1%} of those that did".replace("%", " %")
-    return (
-        f"Accounts with {segment_said(finding.segment, params)} " if finding.family == "facts" else
-        f"Accounts {segment_said(finding.segment, params)} "
-    ) + (
-        f"{outcome_said(finding.outcome, of)} {ratio.value:.1f} times as often as {others} "
-        f"[{ratio.low:.1f}, {ratio.high:.1f}]: {share}{losses}."
-    )  # fmt: skip
 
+    def __init__(self, of: Openings, params: Params, language: str) -> None:
+        self.of, self.params = of, params
+        self.words, self.speech = words(language)["insight"], Speech(language)
+        self.own = params.money.reporting_currency
 
-def avoided_said(finding: Finding, params: Params) -> str:
-    """What refusing the segment would have meant for the accounts that it was judged on."""
-    own = params.money.reporting_currency
-    loss = "losses are not said" if finding.loss is None else f"{finding.loss:,.0f} {own} of losses avoided"
-    margin = "no margin is stated" if finding.margin is None else f"{finding.margin:,.0f} {own} of margin lost"
-    good = finding.ratio.inside - finding.ratio.inside_events
-    return f"Refused: {finding.ratio.inside:,} accounts, {good:,} of them for nothing; {loss}, {margin}."
+    def fill(self, *path: str, **values: Any) -> str:
+        text: Any = self.words
+        for part in path:
+            text = text[part]
+        return text.format(bad=self.of.bad_dpd, within=self.of.within_days, **values)
 
-
-def cut_said(cut: Cut, of: Openings, params: Params) -> str:
-    name, low, high = cut.events
-    return (
-        f"Refusing {_condition(cut.condition, params)} would have refused {cut.accounts:.1%} of the later accounts and "
-        f"{name:.1%} [{low:.1%}, {high:.1%}] of those that {outcome_said(cut.outcome, of)}."
-    ).replace("%", " %")
-
-
-def limits_said(found: Causes, of: Openings, params: Params) -> list[str]:
-    """What the reader must know of how far this reaches, and what is not said and why."""
-    told = []
-    for outcome, (earlier, bad, later, later_bad, left) in found.halves.items():
-        told.append(
-            f"Of those that {outcome_said(outcome, of)}: proposed on {earlier:,} earlier accounts ({bad:,} did), "
-            f"judged on {later:,} later ones ({later_bad:,} did); {left:,} are left out, so that no "
-            "debtor is on both sides."
+    def finding(self, finding: Finding) -> str:
+        ratio, share = finding.ratio, self.speech.share
+        losses = "" if finding.loss_share is None else self.fill("losses", share=share(finding.loss_share, 1))
+        return self.fill(
+            "says",
+            finding.outcome,
+            which=self.fill("which", finding.family, segment=self._conditions(finding.segment)),
+            others=self.words["others"][finding.family],
+            ratio=self.speech.number(ratio.value, 1),
+            low=self.speech.number(ratio.low, 1),
+            high=self.speech.number(ratio.high, 1),
+            accounts=share(finding.account_share, 1),
+            events=share(finding.event_share, 1),
+            losses=losses,
         )
-    for book, days in sorted(of.followed.items()):
-        told.append(
-            f"{book}: none of its accounts was opened within what is delivered. By a lot of its debtor each is "
-            f"followed from {date_of(days[0])} or {date_of(days[1])}, which stands for its opening, if it was not late."
-        )
-    if found.tests:
-        told.append(
-            f"{_many(found.tests['facts'], 'segment')} and {_many(found.tests['months'], 'month')} were judged. The "
-            "intervals of each of both kinds hold together with 95 %: of books in which nothing is to be found, one in "
-            "twenty at most has a sentence."
-        )
-    few = sum(each.state == "too few" for each in found.findings)
-    if few:
-        told.append(f"{few:,} more are not said: too few of their accounts went bad to judge them.")
-    not_held = sum(each.state == "not held" and each.family == "facts" for each in found.findings)
-    if not_held:
-        told.append(f"{_many(not_held, 'segment')} that stood out earlier did not hold later: not said.")
-    for column, (group, auc) in sorted(found.silenced.items()):
-        told.append(f"{column} gives no sentence: it tells {group} (AUC {auc:.2f}; the bound of the audit is 0.60).")
-    told += [f"{count:,} accounts are left out: {reason}." for reason, count in sorted(of.left_out.items())]
-    told += found.unsaid
-    if len({*of.accounts["currency"]}) > 1:
-        told.append(f"Money of several currencies is compared at the rates of {params.money.rates_date}.")
-    return [*told, ASSOCIATION]
 
+    def outcome(self, name: str) -> str:
+        return self.fill("outcome", name)
 
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' * (count != 1)}"
+    def segment(self, segment: Segment) -> str:
+        told = self._conditions(segment)
+        return self.fill("which", "months", segment=told) if segment[0].column == OPENING else told
+
+    def _conditions(self, segment: Segment) -> str:
+        return ", ".join(self.condition(condition) for condition in segment)
+
+    def condition(self, condition: Condition) -> str:
+        if condition.column == OPENING:
+            return self.speech.month(str(condition.value))
+        name = self.fact(condition.column)
+        if condition.kind == IS:
+            return self.fill("condition", "is", name=name, value=condition.value)
+        if condition.kind in (FROM, BELOW):
+            value = self.speech.number(float(condition.value))
+            money = f" {self.own}" if condition.column == "principal" else ""
+            return self.fill("condition", condition.kind, name=name, value=f"{value}{money}")
+        return self.fill("condition", "untold", name=name)
+
+    def fact(self, column: str) -> str:
+        """A column as it is called; those of the client's own have their own names."""
+        return self.words["facts"].get(column) or column.removeprefix("x_").replace("_", " ")
+
+    def avoided(self, finding: Finding) -> str:
+        """What refusing the segment would have meant for the accounts that it was judged on."""
+        ratio, count = finding.ratio, self.speech.count
+        lost = "no_loss" if finding.loss is None else "loss"
+        earned = "no_margin" if finding.margin is None else "margin_lost"
+        return self.fill(
+            "refused",
+            n=count(ratio.inside),
+            good=count(ratio.inside - ratio.inside_events),
+            loss=self.fill(lost, money=self.money(finding.loss)),
+            margin=self.fill(earned, money=self.money(finding.margin)),
+        )
+
+    def earlier(self, finding: Finding) -> str:
+        first = finding.earlier
+        return "" if first is None else self.fill("earlier", ratio=self.speech.number(first.value, 1))
+
+    def cut(self, cut: Cut) -> str:
+        share, low, high = (self.speech.share(each, 1) for each in cut.events)
+        return self.fill(
+            "cut",
+            cut.outcome,
+            condition=self.condition(cut.condition),
+            accounts=self.speech.share(cut.accounts, 1),
+            events=share,
+            low=low,
+            high=high,
+        )
+
+    def money(self, amount: float | None) -> str:
+        return self.words["not_said"] if amount is None else f"{self.speech.number(amount, 0)} {self.own}"
+
+    def range_of(self, value: float, low: float, high: float) -> str:
+        factor = self.speech.factor
+        return f"{factor(value)} [{factor(low)}, {factor(high)}]" if math.isfinite(low) else factor(value)
+
+    def limits(self, found: Causes) -> list[str]:
+        count, of, told = self.speech.count, self.of, []
+        for outcome, (earlier, bad, later, later_bad, left) in found.halves.items():
+            counts = {"earlier": earlier, "did": bad, "later": later, "later_did": later_bad, "left": left}
+            counted = {name: count(size) for name, size in counts.items()}
+            told.append(self.fill("halves", outcome=self.outcome(outcome), **counted))
+        for book, days in sorted(of.followed.items()):
+            first, last = (self.speech.day(date_of(day)) for day in days)
+            told.append(self.fill("followed", book=book, first=first, last=last))
+        if found.tests:
+            sizes = {name: count(found.tests[name]) for name in ("facts", "months")}
+            told.append(self.fill("tests", segments=sizes["facts"], months=sizes["months"]))
+        if few := sum(each.state == "too few" for each in found.findings):
+            told.append(self.fill("few", n=count(few)))
+        if fell := sum(each.state == "not held" and each.family == "facts" for each in found.findings):
+            told.append(self.fill("not_held", n=count(fell)))
+        for column, (group, auc) in sorted(found.silenced.items()):
+            figures = {"auc": self.speech.factor(auc), "bound": self.speech.factor(TELLING_AUC)}
+            told.append(self.fill("silenced", column=column, group=group, **figures))
+        told += [self.fill("left_out", name, n=count(size)) for name, size in sorted(of.left_out.items())]
+        told += [self.unsaid(each) for each in found.unsaid]
+        if len({*of.accounts["currency"]}) > 1:
+            told.append(self.fill("rates", day=self.speech.day(self.params.money.rates_date)))
+        return [*told, self.words["association"]]
+
+    def unsaid(self, each: Unsaid) -> str:
+        values = {name: self.speech.count(value) for name, value in each.counts.items()}
+        outcome = self.outcome(each.outcome) if each.outcome else ""
+        return self.fill("unsaid", each.why, outcome=outcome, codes=", ".join(each.codes), **values)

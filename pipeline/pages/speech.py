@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from decimal import Decimal
 
@@ -40,9 +41,16 @@ class Speech:
     def count(self, number: int | None) -> str:
         return DASH if number is None else format_decimal(number, locale=self.locale)
 
+    def number(self, value: float | None, places: int | None = None) -> str:
+        """With so many decimals; as many as it has, up to ten, where None. What is no number reads as a dash."""
+        if value is None or not math.isfinite(value):
+            return DASH
+        decimals = "#" * 10 if places is None else "0" * places
+        return format_decimal(value, format="#,##0" + (f".{decimals}" if decimals else ""), locale=self.locale)
+
     def factor(self, value: float | None) -> str:
         """A ratio, such as of odds, with two decimals."""
-        return DASH if value is None else format_decimal(value, format="#,##0.00", locale=self.locale)
+        return self.number(value, 2)
 
     def points(self, part: float | None) -> str:
         """A part of 1 as a number of 100, with one decimal."""

@@ -6,8 +6,10 @@ import csv
 import datetime as dt
 import gzip
 import json
+import re
 import shutil
 from collections import defaultdict
+from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -21,8 +23,10 @@ from models.split import debtor_folds
 from pipeline.cli import main
 from pipeline.insight.causes import OPENING, Causes, causes
 from pipeline.insight.insight_page import AS_CSV, AS_JSON, PAGE, as_values, page
-from pipeline.insight.openings import FIRST_PAYMENT, ROLLED, curves, months, openings, quarters, rolls
-from pipeline.insight.sentences import limits_said, said
+from pipeline.insight.openings import FIRST_PAYMENT, LATE, ROLLED, UNKNOWN, curves, months, openings, quarters, rolls
+from pipeline.insight.sentences import Sentences
+from pipeline.languages import languages
+from pipeline.pages.language import words
 from pipeline.store.store import Store
 from tests.worlds.deliveries import PARAMS, account, charge, params_with, payment, statement, status, taken
 from tests.worlds.programs import axe_core
@@ -62,17 +66,16 @@ def test_no_sentence_stands_on_what_tells_a_protected_group(planted):
     """Young debtors stop more often, and an offer stands for them: without the audit it is said."""
     assert list(planted.found.silenced) == ["x_student_offer"]
     assert planted.found.silenced["x_student_offer"][0] == "age band 18-24"
-    told = json.dumps([said(each, planted.of, planted.params) for each in planted.found.findings])
+    say = Sentences(planted.of, planted.params, "en")
+    told = json.dumps([say.finding(each) for each in planted.found.findings])
     assert "student" not in told
     assert "age" not in told.replace("average", "")
-    assert any(
-        "x_student_offer gives no sentence" in line for line in limits_said(planted.found, planted.of, planted.params)
-    )
+    assert any("x_student_offer: no sentence, for it tells age band" in line for line in say.limits(planted.found))
     blind = planted.of.audits.iloc[:, :0]
     unaudited = causes(type(planted.of)(**{**vars(planted.of), "audits": blind}), planted.params)
     columns = {c.column for each in unaudited.findings for c in each.segment}
     assert "x_student_offer" in columns
-    assert any("no audit_* column is delivered" in line for line in unaudited.unsaid)
+    assert any("no audit_* column is delivered" in line for line in say.limits(unaudited))
 
 
 def test_outcomes_are_those_of_plain_loops_over_the_delivery(planted):
@@ -147,7 +150,51 @@ def test_the_three_files_say_the_same_and_name_nobody(planted, tmp_path, capsys)
     for place in (tmp_path / "one").iterdir():
         assert place.stat().st_mode & 0o077 == 0
         assert not people & set(place.read_text(encoding="utf-8").replace('"', " ").replace("<", " ").split())
-    assert html == page(planted.of, planted.found, planted.params)  # the same store, read again, gives the same bytes
+    say = Sentences(planted.of, planted.params, "en")
+    assert html == page(planted.found, say, "en")  # the same store, read again, gives the same bytes
+
+
+@pytest.mark.parametrize("language", [name for name in languages() if name != "en"])
+def test_the_page_speaks_the_language_of_who_reads_it(planted, language):
+    """Sentences, heads and plots hold no English but what the data brought and words that the language has too; figures
+    are the same.
+    """
+    say = {name: Sentences(planted.of, planted.params, name) for name in ("en", language)}
+    seen = {name: words_of(" ".join(Spoken(page(planted.found, each, name)).said)) for name, each in say.items()}
+    spoken = {name: words_of(json.dumps(words(name)["insight"], ensure_ascii=False)) for name in say}
+    accounts = planted.of.accounts
+    brought = words_of(
+        " ".join([*accounts, *planted.of.audits, *map(str, pd.unique(accounts[TOLD_APART].values.ravel()))])
+    )
+    only_english = spoken["en"] - spoken[language] - brought
+    assert len(seen["en"] & only_english) > 100
+    assert seen[language] & only_english == set()
+    told = {name: " ".join(each.finding(one) for one in planted.found.held()) for name, each in say.items()}
+    assert re.findall(r"\d+", told["en"]) == re.findall(r"\d+", told[language])
+
+
+TOLD_APART = ["portfolio", "product", "x_sale_channel", "x_deposit"]
+
+
+class Spoken(HTMLParser):
+    """Everything that a reader of a page sees or hears."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self._is_shown = True
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self._is_shown = tag != "style"
+        self.said.append(dict(attributes).get("aria-label") or "")
+
+    def handle_data(self, data):
+        self.said += [data] if self._is_shown else []
+
+
+def words_of(text: str) -> set[str]:
+    return {word.lower() for word in re.findall(r"[^\W\d_]{4,}", text)}
 
 
 def test_margin_is_said_where_it_is_stated_and_losses_where_every_rate_is(planted):
@@ -171,7 +218,8 @@ def test_margin_is_said_where_it_is_stated_and_losses_where_every_rate_is(plante
     no_rate = stated.model_copy(update={"money": stated.money.model_copy(update={"rates": {"EUR": 1.0}})})
     poor = causes(planted.of, no_rate)
     assert all(one.loss_share is None for one in poor.findings)
-    assert "Losses are not said: money.rates has no rate for USD." in poor.unsaid
+    limits = Sentences(planted.of, no_rate, "en").limits(poor)
+    assert "Losses are not said: money.rates has no rate for USD." in limits
 
 
 def test_a_margin_of_a_book_that_there_is_not_is_refused(tmp_path):
@@ -184,12 +232,11 @@ def test_too_few_events_are_told_as_such_and_no_sentence_comes_of_them(planted):
     small = type(planted.of)(**{**vars(planted.of), "accounts": few, "audits": planted.of.audits.loc[few.index]})
     found = causes(small, planted.params)
     assert found.held() == []
-    assert any(
-        line.startswith("Of accounts that rolled nothing is said: 40 of 80 accounts, and 60") for line in found.unsaid
-    )
-    values = as_values(small, found, planted.params)
-    assert values["sentences"] == []
-    assert "Nothing is said" in page(small, found, planted.params)
+    say = Sentences(small, planted.params, "en")
+    few = "nothing is said. 40 of 80 accounts did, and 60 are needed."
+    assert f"Rolled (90 days past due within 270 days of opening): {few}" in say.limits(found)
+    assert as_values(found, say)["sentences"] == []
+    assert "Nothing is said" in page(found, say, "en")
 
 
 def test_a_book_opened_before_its_history_is_refused(tmp_path):
@@ -230,7 +277,7 @@ def test_what_nobody_knows_is_no_outcome(tmp_path):
     rolled = of.accounts.set_index("account_id")[ROLLED]
     assert rolled[["S", "U"]].isna().all()
     assert rolled[["L", "R"]].tolist() == [1.0, 1.0]
-    assert of.left_out["sold, or of an outcome that nobody knows, before their days were over"] == 2
+    assert of.left_out[UNKNOWN] == 2
 
 
 BOOKS = params_with()
@@ -263,16 +310,16 @@ def test_a_book_opened_before_is_followed_from_one_of_two_days_by_lot(tmp_path):
     drawn = debtor_folds(pd.Series([f"D-{name}" for name in names]), 2, STANDING.seed)
     late = {name for at, name in enumerate(names) if (at == 0 if drawn[at] == 0 else at % 2)}
     assert set(own["account_id"]) == set(names) - late
-    assert of.left_out["late already on the day from which they would be followed"] == len(late)
+    assert of.left_out[LATE] == len(late)
     assert all(each.family == "facts" for each in causes(of, STANDING).findings)
-    assert any(
-        line.startswith("cards: none of its accounts was opened") for line in limits_said(Causes(), of, STANDING)
-    )
+    limits = Sentences(of, STANDING, "en").limits(Causes())
+    assert any(line.startswith("cards: none of its accounts was opened") for line in limits)
+    assert f"{len(late)} accounts are left out: late already on the day from which they would be followed." in limits
 
 
 def test_the_page_is_read_by_anyone_on_any_screen(planted, browser, tmp_path):
     place = tmp_path / PAGE
-    place.write_text(page(planted.of, planted.found, planted.params), encoding="utf-8")
+    place.write_text(page(planted.found, Sentences(planted.of, planted.params, "en"), "en"), encoding="utf-8")
     shown = browser.new_page(viewport={"width": 390, "height": 800})
     asked = []
     shown.on("request", lambda request: asked.append(request.url))

@@ -279,13 +279,6 @@ def net_payments(found: Settlements, as_of: int) -> pd.DataFrame:
     return _payments(found, _left(found, as_of))
 
 
-def newly_known(found: Settlements, first: int, as_of: int) -> pd.DataFrame:
-    """account_no, occurred_on, amount: how much more of every payment was known before the night of as_of than before
-    that of `first`, by net_payments; negative where more was taken back meanwhile. No row where nothing has changed.
-    """
-    return _payments(found, _left(found, as_of) - _left(found, first))
-
-
 def _left(found: Settlements, as_of: int) -> np.ndarray:
     net = net_known(found, as_of)
     return np.where((net > 0) & (found.kind == CASH) & (found.occurred_on < as_of), net, 0)

@@ -17,14 +17,14 @@ from features.cohort import BUCKETS, REASONS, bucket, scorable
 from features.days import date_of, day_number, day_text, first_of_month, month_texts
 from features.evidence import Evidence
 from features.labels import labels
-from features.settlements import net_payments, newly_known
+from features.settlements import net_payments
 from features.tables import NO_DAY
 from features.versions import is_last_known, superseded_on
 from models.trade import liquidation
 from pipeline.outcomes.ahead import by_week, counted, disputed, falls_due, promises_of, published_cases
 from pipeline.outcomes.annex import annex
 from pipeline.outcomes.collected import NOT_WORK, Remembered, added, of_sources, outbound, remembered, sources
-from pipeline.outcomes.commission import added_up, commission, placed
+from pipeline.outcomes.commission import Standing, added_up, at_agencies, commission, placed
 from pipeline.outcomes.known import Known, Span, known
 from pipeline.outcomes.refusals import ListMissing
 from pipeline.panel.engines import map_shards
@@ -137,13 +137,13 @@ def _of_shard(
     due_before = scorable(held.tables, held.ledger, [span.first], held.terms).frame["account_no"].to_numpy()
     paid = net_payments(held.ledger.settlements, span.as_of).merge(about, on="account_no")
     ours = outbound(held.tables.get("contacts"), span.as_of)
-    agencies = placed(held.tables, span.as_of)
-    source = sources(paid, ours, past.groups, agencies, due_before, params.label.horizon_days)
+    agencies, unnamed = placed(held.tables, span.as_of), at_agencies(held.tables, span.as_of)
+    source = sources(paid, ours, past.groups, agencies, unnamed, due_before, params.label.horizon_days)
     return {
         "counts": owing.counts[["portfolio", "reason", "accounts"]].astype({"portfolio": "str"}),
         "owed": buckets.astype({"portfolio": "str", "currency": "str"})[[*OWED, "bucket"]],
         "payments": paid.assign(source=source),
-        "newly": newly_known(held.ledger.settlements, span.first, span.as_of).merge(about, on="account_no"),
+        "payments_before": net_payments(held.ledger.settlements, span.first).merge(about, on="account_no"),
         "contacts": _contacts(held, span),
         "promises": _promises(held, evidence, span),
         "lists": _lists(store, held, nights, told),
@@ -156,6 +156,8 @@ def _of_shard(
         "cases": disputed(held.tables, owing.frame),
         "placements": agencies.merge(about, on="account_no"),
         "placements_before": placed(held.tables, span.first).merge(about, on="account_no"),
+        "unnamed": unnamed.merge(about, on="account_no"),
+        "unnamed_before": at_agencies(held.tables, span.first).merge(about, on="account_no"),
     }
 
 
@@ -258,7 +260,9 @@ def _of_portfolio(name: str, rows: Mapping[str, pd.DataFrame], assigned: pd.Data
 
 
 def _currencies(rows: Mapping[str, pd.DataFrame]) -> list[str]:
-    return sorted({code for name in ("owed", "payments", "newly", "placed") for code in rows[name]["currency"]})
+    return sorted(
+        {code for name in ("owed", "payments", "payments_before", "placed") for code in rows[name]["currency"]}
+    )
 
 
 def _for_client(name: str, rows: Mapping[str, pd.DataFrame], span: Span, params: Params) -> dict[str, Any]:
@@ -271,8 +275,11 @@ def _for_client(name: str, rows: Mapping[str, pd.DataFrame], span: Span, params:
         paid = inside[inside["currency"] == code]
         found["source"][code] = of_sources(paid)
         found["added"][code] = added(own["drawn"], params.label.gap_days)
-        of_agencies = own["placements"], own["placements_before"]
-        found["commission"][code] = commission(name, own["newly"], *of_agencies, span.first, params)
+        then, now = (
+            Standing(*(own[f"{part}{when}"] for part in ("payments", "placements", "unnamed")))
+            for when in ("_before", "")
+        )
+        found["commission"][code] = commission(name, then, now, span.first, params)
         found["due"][code] = by_week(own["due"], span.as_of)
         found["cases"][code] = counted(own["cases"])
         found["annex"][code] = annex(paid, own["ours"], own["owed"], own["cases"])

@@ -14,14 +14,15 @@ from features.days import day_text
 from features.versions import is_last_known, superseded_on
 from models.ladder import Z95
 from models.prioritise import CONTROL, WORKED
+from pipeline.outcomes.commission import is_within
 from pipeline.outcomes.findings import LEAST_PEOPLE
 from pipeline.outcomes.spans import difference, less_foretold, spans_of
 from pipeline.store.store import Store
 
-# Of each payment the first that holds; the first three are worked accounts, the others ordinary payments.
-SOURCES = ("contacted", "listed", "agency", "held_out", "not_due", "left")
-CONTACTED, LISTED, AGENCY, HELD_OUT, NOT_DUE, LEFT = SOURCES
-OF_WORK = (CONTACTED, LISTED, AGENCY)
+# Of each payment the first that holds; the first four are worked accounts, the others ordinary payments.
+SOURCES = ("contacted", "listed", "agency", "agency_unnamed", "held_out", "not_due", "left")
+CONTACTED, LISTED, AGENCY, UNNAMED, HELD_OUT, NOT_DUE, LEFT = SOURCES
+OF_WORK = (CONTACTED, LISTED, AGENCY, UNNAMED)
 NOT_WORK = "debit"  # the channel by which an ordinary payment is drawn
 GROUPED = ("account_id", "portfolio", "group", "as_of")
 ON_LIST = ("worklist", "joined")
@@ -75,29 +76,30 @@ def sources(
     contacts: pd.DataFrame,
     groups: pd.DataFrame,
     placements: pd.DataFrame,
+    unnamed: pd.DataFrame,
     due: np.ndarray,
     days: int,
 ) -> np.ndarray:
     """SOURCES of each payment (account_no, account_id, occurred_on).
 
-    contacted  we contacted its debtor about the account on the day of the payment or within `days` days before
-    listed     the account was on a published list in those days, and no contact is on record
-    agency     the account was placed with an agency on the day of the payment
-    held_out   the lot held its debtor out in those days
-    not_due    nothing of it was to be worked when the span began: see features.cohort.scorable
-    left       it could be worked, and was not
+    contacted       we contacted its debtor about the account on the day of the payment or within `days` days before
+    listed          the account was on a published list in those days, and no contact is on record
+    agency          the account was placed with an agency on the day of the payment
+    agency_unnamed  its status said that day that an agency had it, and no placement says which
+    held_out        the lot held its debtor out in those days
+    not_due         nothing of it was to be worked when the span began: see features.cohort.scorable
+    left            it could be worked, and was not
 
-    contacts: of `outbound`; groups: see Remembered; placements: of pipeline.outcomes.commission.placed; due: account_no
-    of the accounts scorable on the first day.
+    contacts: of `outbound`; groups: see Remembered; placements, unnamed: of pipeline.outcomes.commission.placed and
+    at_agencies; due: account_no of the accounts scorable on the first day.
     """
     rows = payments[["account_no", "account_id", "occurred_on"]].reset_index(drop=True)
     held = groups["group"] == HELD_OUT
-    placed = rows.assign(place=np.arange(len(rows))).merge(placements, on="account_no")
-    there = placed["occurred_on"].between(placed["from_on"], placed["until_on"], inclusive="left")
     met = {
         CONTACTED: _met(rows, contacts.rename(columns={"occurred_on": "on"}), "account_no", days),
         LISTED: _met(rows, groups[~held].rename(columns={"as_of": "on"}), "account_id", days),
-        AGENCY: np.isin(np.arange(len(rows)), placed.loc[there, "place"]),
+        AGENCY: is_within(rows, placements),
+        UNNAMED: is_within(rows, unnamed),
         HELD_OUT: _met(rows, groups[held].rename(columns={"as_of": "on"}), "account_id", days),
         NOT_DUE: ~rows["account_no"].isin(due).to_numpy(),
     }

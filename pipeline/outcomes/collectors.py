@@ -19,6 +19,7 @@ from features.settlements import net_payments
 from features.versions import is_last_known, superseded_on
 from models.like_for_like import like_for_like
 from pipeline.outcomes.ahead import promises_of
+from pipeline.outcomes.collected import NOT_WORK
 from pipeline.outcomes.findings import LEAST_PEOPLE
 from pipeline.outcomes.known import Known, known
 from pipeline.panel.engines import map_shards
@@ -105,7 +106,7 @@ def _of_shard(
 
 
 def _contacts(held: Known, night: int) -> pd.DataFrame:
-    """CONTACT of every contact of ours as last known before the night; agent "" where none is named."""
+    """CONTACT of every contact of ours as last known before the night, but for debits; agent "" where none is named."""
     if "contacts" not in held.tables:
         texts = {name: pd.Series(dtype="str") for name in CONTACT}
         return pd.DataFrame(
@@ -115,7 +116,7 @@ def _contacts(held: Known, night: int) -> pd.DataFrame:
     gone = superseded_on(frame, ["contact_id", "account_no"], "contacts")
     days = frame["occurred_on"].to_numpy()
     ours = is_last_known(frame["known_on"].to_numpy(), gone, night) & (days < night)
-    found = frame[ours & (frame["direction"] == "outbound").to_numpy()]
+    found = frame[ours & (frame["direction"] == "outbound").to_numpy() & (frame["channel"] != NOT_WORK).to_numpy()]
     found = found.merge(held.about[["account_no", "account_id", "debtor_id", "portfolio", "currency"]], on="account_no")
     texts = dict.fromkeys(("channel", "outcome", "agent"), "str")
     told = found.astype(texts)

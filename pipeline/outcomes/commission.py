@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
@@ -14,7 +15,7 @@ import pandas as pd
 
 from features.currencies import DECIMALS
 from features.tables import NO_DAY, NO_MONEY, NO_SHARE, WHOLE_SHARE
-from features.versions import arranged, is_last_known, superseded_on
+from features.versions import arranged, is_last_known, key_of, superseded_on
 from pipeline.params import Params
 
 FOR_CLIENT = "third_party_collector"
@@ -45,51 +46,90 @@ def placed(tables: Mapping[str, pd.DataFrame], as_of: int) -> pd.DataFrame:
     )
 
 
-def commission(
-    portfolio: str,
-    payments: pd.DataFrame,
-    placements: pd.DataFrame,
-    before: pd.DataFrame,
-    first: int,
-    params: Params,
-) -> dict[str, Any]:
-    """Of one book and currency, of what became known of payments in the span from day `first` on
-    (features.settlements.newly_known): reports whose spans follow on one another count every payment once, and give
-    back what was taken back later. placements, before: PLACED as known at the end of the span, and before it.
+def at_agencies(tables: Mapping[str, pd.DataFrame], as_of: int) -> pd.DataFrame:
+    """account_no and the days [from_on, until_on) of every status `agency` as last known before the night: such an
+    account is with an agency, and a placement need not say with which."""
+    if "statuses" not in tables:
+        return pd.DataFrame({name: pd.Series(dtype="int64") for name in ("account_no", "from_on", "until_on")})
+    frame = arranged(tables["statuses"], "statuses")
+    gone = superseded_on(frame, key_of(frame, "statuses"), "statuses")
+    kept = is_last_known(frame["known_on"].to_numpy(), gone, as_of) & (frame["status"] == "agency").to_numpy()
+    found = frame[kept & (frame["from_on"].to_numpy() < as_of)]
+    until = found["until_on"].to_numpy(np.int64)
+    return pd.DataFrame(
+        {
+            "account_no": found["account_no"].to_numpy(),
+            "from_on": found["from_on"].to_numpy(np.int64),
+            "until_on": np.where(until == NO_DAY, as_of, until + 1),  # the last day of a status is one of it
+        }
+    )
+
+
+def is_within(payments: pd.DataFrame, spells: pd.DataFrame) -> np.ndarray:
+    """bool per payment (account_no, occurred_on): whether its day lies in a spell of its account: account_no, from_on,
+    until_on, the last one not in it.
+    """
+    rows = payments[["account_no", "occurred_on"]].assign(place=np.arange(len(payments)))
+    both = rows.merge(spells[["account_no", "from_on", "until_on"]], on="account_no")
+    there = both["occurred_on"].between(both["from_on"], both["until_on"], inclusive="left")
+    return np.isin(rows["place"].to_numpy(), both.loc[there, "place"].to_numpy())
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What was known of a book before a night. payments: account_no, occurred_on, amount of all of them, net
+    (features.settlements.net_payments); placements: of `placed`; unnamed: of `at_agencies`.
+    """
+
+    payments: pd.DataFrame
+    placements: pd.DataFrame
+    unnamed: pd.DataFrame
+
+    def by_agency(self) -> pd.DataFrame:
+        """amount, fixed (minor units) by party and rate: of the payments of days on which the account was with it, and
+        of its placements. party "": of days on which a status alone says that an agency had the account.
+        """
+        both = self.payments.merge(self.placements[list(PLACED)], on="account_no")
+        there = both["occurred_on"].between(both["from_on"], both["until_on"], inclusive="left")
+        alone = is_within(self.payments, self.unnamed) & ~is_within(self.payments, self.placements)
+        parts = (
+            both[there].assign(fixed=0),
+            self.placements.assign(amount=0),
+            self.payments[alone].assign(party="", rate=NO_SHARE, fixed=0),
+        )
+        kinds = {"party": "str", "rate": "int64", "amount": "int64", "fixed": "int64"}
+        whole = pd.concat([part[list(kinds)].astype(kinds) for part in parts])
+        return whole.groupby(["party", "rate"]).sum()
+
+
+def commission(portfolio: str, then: Standing, now: Standing, first: int, params: Params) -> dict[str, Any]:
+    """Of one book and currency, of what became known in the span from day `first` on: what stands now less what stood
+    `then`, before the span. Reports whose spans follow on one another thereby count every payment, commission and cost
+    once, and give back what was taken back or put right later.
 
     kind     OURS: the share of the params on all of it; BY_AGENCIES: each payment at the rate of the agency with
              which its account was that day; NONE: all of it is the owner's
-    rows     [party, rate or None, amount, commission or None, fixed cost of placements that became known in the span]
+    rows     [party, rate or None, amount, commission or None, fixed costs]; party "" where no placement names it
     amount, earlier        minor units: all of it, and that of payments of days before `first`
     commission, remitted   minor units, rounded half-even once a row; remitted = amount less commission and costs
     """
-    came = int(payments["amount"].sum())
-    earlier = int(payments.loc[payments["occurred_on"] < first, "amount"].sum())
+    before, after = then.payments, now.payments
+    came = int(after["amount"].sum()) - int(before["amount"].sum())
+    is_earlier = [frame["occurred_on"] < first for frame in (before, after)]
+    earlier = int(after.loc[is_earlier[1], "amount"].sum()) - int(before.loc[is_earlier[0], "amount"].sum())
     told = params.portfolios.get(portfolio, params.portfolio_defaults)
     if told.role == FOR_CLIENT:
         due = _part(came, Decimal(str(told.share)))
         return _told(OURS, [["", float(told.share), came, due, 0]], came, earlier)
     rows = []
-    if len(placements) + len(before):
-        costs = _costs(placements).sub(_costs(before), fill_value=0).sort_index()
-        with_them = payments.merge(placements, on="account_no")
-        there = with_them["occurred_on"].between(with_them["from_on"], with_them["until_on"], inclusive="left")
-        with_them = with_them[there]
-        for (party, rate), cost in costs.items():
-            money = with_them.loc[(with_them["party"] == party) & (with_them["rate"] == rate), "amount"]
-            amount = int(money.sum())
-            fixed = int(cost)
-            if not amount and not fixed:
-                continue
-            known = rate != NO_SHARE
-            due = _part(amount, Decimal(int(rate)) / WHOLE_SHARE) if known else None
-            rows.append([party, int(rate) / WHOLE_SHARE if known else None, amount, due, fixed])
+    changed = pd.concat([now.by_agency(), -then.by_agency()]).groupby(["party", "rate"]).sum()
+    for (party, rate), (amount, fixed) in sorted(
+        changed[(changed != 0).any(axis=1)].iterrows(), key=lambda row: (row[0][0] == "", row[0])
+    ):
+        known = rate != NO_SHARE
+        due = _part(int(amount), Decimal(int(rate)) / WHOLE_SHARE) if known else None
+        rows.append([party, int(rate) / WHOLE_SHARE if known else None, int(amount), due, int(fixed)])
     return _told(BY_AGENCIES if rows else NONE, rows, came, earlier)
-
-
-def _costs(placements: pd.DataFrame) -> pd.Series:
-    """Minor units of all of them by (party, rate)."""
-    return placements.groupby(["party", "rate"])["fixed"].sum()
 
 
 def _part(amount: int, share: Decimal) -> int:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import datetime as dt
 import json
-from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from features.days import day_number
 from pipeline.outcomes import collectors as room
 from pipeline.outcomes.book_pages import collectors_page, write_reports
 from pipeline.outcomes.collectors import collectors, credited, readings, staged
-from tests.judges.client_judge import Delivery
+from pipeline.store.store import Store
+from tests.judges.client_judge import Delivery, nights_before, published_scores, rows_of
+from tests.judges.collector_judge import Collectors
 from tests.worlds.afterwards import NIGHT, House
-from tests.worlds.marked_pages import Marked, read
+from tests.worlds.marked_pages import Marked, differences, read
 
 DAYS = 60
 FIRST = NIGHT - dt.timedelta(DAYS)
-SPOKEN = {"promise", "paid", "right_party", "dispute", "refusal", "complaint"}
+PEOPLE, EVENTS = 2, 1
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +34,10 @@ def house(two_nights) -> House:
 
 @pytest.fixture(scope="module")
 def report(house, tmp_path_factory) -> Path:
-    """With so little asked of a comparison that this small book bears some, and all contacts of a book and channel
-    taken for alike: how late an account was is judged elsewhere.
-    """
+    """With so little asked of a comparison that this small book bears some."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room, "LEAST_PEOPLE", 2)
-        patch.setattr(room, "LEAST_EVENTS", 1)
-        patch.setattr(room, "staged", lambda rows: (rows.assign(stage=""), []))
+        patch.setattr(room, "LEAST_PEOPLE", PEOPLE)
+        patch.setattr(room, "LEAST_EVENTS", EVENTS)
         return write_reports(house.store, tmp_path_factory.mktemp("out"), NIGHT, DAYS, house.params, "en")
 
 
@@ -45,130 +47,81 @@ def told(report) -> dict:
 
 
 @pytest.fixture(scope="module")
-def shown(report) -> dict:
-    """Every figure of the page by its place after `collectors`, as it stands there."""
-    page = (report / "collectors.html").read_text(encoding="utf-8")
-    return {at[1:]: read(*found) for at, found in Marked(page).found.items()}
-
-
-@pytest.fixture(scope="module")
-def delivery(house) -> Delivery:
+def judge(house) -> Collectors:
     zones = {name: book.time_zone for name, book in house.params.portfolios.items()}
-    return Delivery(house.folder / "source", zones, NIGHT)
+    lists = {night: published_scores(folder) for night, folder in nights_before(house.out, NIGHT)}
+    return Collectors(Delivery(house.folder / "source", zones, NIGHT), lists, DAYS, house.params, PEOPLE, EVENTS)
 
 
 @pytest.fixture(scope="module")
-def contacts(delivery) -> list[dict]:
-    """Every contact by us, once for each collector who is on it."""
-    found: dict[tuple[str, str], dict] = {}
-    for row in delivery.contacts():
-        if row["direction"] != "outbound":
-            continue
-        account, key = delivery.accounts[row["account_id"]], (row["contact_id"], row["agent"])
-        told = {"id": row["contact_id"], "who": row["agent"], "channel": row["channel"], "book": account["portfolio"]}
-        moment = dt.datetime.fromisoformat(row["occurred_at"])
-        when = {"day": delivery.day(row, "occurred_at"), "moment": moment, "debtor": account["debtor_id"]}
-        one = found.setdefault(key, {**told, **when, "accounts": [], "outcomes": set()})
-        one["accounts"].append(row["account_id"])
-        one["outcomes"].add(row["outcome"])
-    return list(found.values())
+def judged(judge) -> dict:
+    return judge.whole()
 
 
-def test_what_each_did_is_what_the_log_says(contacts, told, shown):
-    inside = [one for one in contacts if one["day"] >= FIRST]
-    named = [one for one in inside if one["who"]]
-    assert shown[("made",)] == len(named) > 300
-    assert shown[("unnamed",)] == len(inside) - len(named)
-    names = sorted({one["who"] for one in named})
-    assert [row[0] for row in told["collectors"]["rows"]] == names  # by id, whatever they brought
-    for place, who in enumerate(names):
-        own = [one for one in named if one["who"] == who]
-        spoke = [one for one in own if one["outcomes"] & SPOKEN]
-        promised = [one for one in own if "promise" in one["outcomes"]]
-        figures = [len(own), len({one["debtor"] for one in own}), len(spoke), len(promised)]
-        assert [shown[("rows", place, column)] for column in range(1, 5)] == figures
+def test_every_figure_is_what_the_delivery_and_the_lists_tell(house, told, judged):
+    assert differences(told["collectors"], judged) == []
+    assert [row[0] for row in told["collectors"]["rows"]] == sorted(judged["spoken"])  # by id, whatever they brought
+    assert judged["made"] > 300
+    assert judged["unnamed"] > 100
+    bearing = {name: sum(row[-1] is not None for row in judged[name].values()) for name in ("spoken", "kept")}
+    assert bearing["spoken"] > 10
+    assert len(judged["kept"]) > 10
+    inside = [row for row in rows_of(house.folder / "source", "contacts") if row["occurred_at"] >= FIRST.isoformat()]
+    assert sum(row["channel"] == "debit" for row in inside) > 5  # which are no contacts
+    assert sum(row[-1] is not None for found in judged["money"].values() for row in found.values()) > 5
 
 
-def compared(units: list[tuple[str, tuple, float]], who: str) -> tuple[int, float, float]:
-    """Rows compared, came and expected a row, of (who, kind, value): others' means of kinds of which they have 20."""
-    others: dict[tuple, list[float]] = defaultdict(list)
-    for name, kind, value in units:
-        if name != who:
-            others[kind].append(value)
-    own = [(kind, value) for name, kind, value in units if name == who and len(others[kind]) >= 20]
-    size = max(len(own), 1)
-    expected = sum(sum(others[kind]) / len(others[kind]) for kind, _ in own)
-    return len(own), sum(value for _, value in own) / size, expected / size
+def test_every_figure_of_the_page_is_the_judge_s(report, judged):
+    page = (report / "collectors.html").read_text(encoding="utf-8")
+    shown = {at[1:]: read(*found) for at, found in Marked(page).found.items()}
+    for at, value in shown.items():
+        expected: Any = judged
+        for part in at:
+            expected = expected[part]
+        if isinstance(expected, float):
+            assert value == pytest.approx(expected, abs=0.00051), at
+        else:
+            assert value == expected, at
+    assert {at[0] for at in shown} == {"made", "unnamed", "rows", "spoken", "kept", "money", "readings"}
+    told = {(part, who) for part in ("spoken", "kept") for who in judged[part]}
+    told |= {("money", code, who) for code, found in judged["money"].items() for who in found}
+    assert {at[:-1] for at in shown if at[0] in ("spoken", "kept", "money")} == told
 
 
-def test_conversations_are_set_beside_those_of_the_others(contacts, told, shown):
-    named = [one for one in contacts if one["who"] and one["day"] >= FIRST]
-    units = [
-        (one["who"], (one["book"], one["channel"]), float(bool(one["outcomes"] & SPOKEN)))
-        for one in named
-    ]  # fmt: skip
-    bearing = 0
-    for who in {one["who"] for one in named}:
-        size, came, expected = compared(units, who)
-        assert shown[("spoken", who, 0)] == size
-        if ("spoken", who, 1) in shown:
-            bearing += 1
-            figures = [shown[("spoken", who, place)] for place in (1, 2, 3)]
-            assert figures == pytest.approx([came, expected, came - expected], abs=0.00056)
-            assert shown[("spoken", who, 4)] < shown[("spoken", who, 3)] < shown[("spoken", who, 5)]
-    assert bearing > 20
+def test_a_figure_that_was_changed_is_noticed(told, judged):
+    cells = [("spoken", who, cell) for who in list(judged["spoken"])[::9] for cell in (0, 5)]
+    cells += [("kept", who, 0) for who in list(judged["kept"])[::5]]
+    cells += [("money", code, who, 1) for code, found in judged["money"].items() for who in list(found)[:1]]
+    for place in (*cells, ("made",), ("rows", 3, 2), ("readings", "spoken", 3), ("money_until",), ("by_score",)):
+        spoiled = copy.deepcopy(told["collectors"])
+        held: Any = spoiled
+        for part in place[:-1]:
+            held = held[part]
+        held[place[-1]] = "another"
+        assert differences(spoiled, judged) == [place]
 
 
-def test_money_stands_with_the_last_who_asked_for_it(contacts, delivery, house, told, shown):
-    horizon, gap = house.params.label.horizon_days, house.params.label.gap_days
-    until = NIGHT - dt.timedelta(gap)
-    since = until - dt.timedelta(DAYS)
-    named = sorted((one for one in contacts if one["who"]), key=lambda one: (one["day"], one["moment"], one["id"]))
-    by_account: dict[str, list[dict]] = defaultdict(list)
-    for one in named:
-        for account in one["accounts"]:
-            by_account[account].append(one)
-    came: dict[tuple[str, str, str], int] = defaultdict(int)
-    for account, day, left in delivery.payments():
-        before = [one for one in by_account[account] if one["day"] <= day]
-        if before and (day - before[-1]["day"]).days < horizon and before[-1]["day"] >= since:
-            came[(before[-1]["id"], before[-1]["who"], delivery.accounts[account]["currency"])] += left
-    units: dict[str, list] = defaultdict(list)
-    for one in named:
-        if since <= one["day"] < until:
-            for code in {delivery.accounts[account]["currency"] for account in one["accounts"]}:
-                units[code].append(
-                    (one["who"], (one["book"], one["channel"]), float(came[(one["id"], one["who"], code)]))
-                )
-    assert told["collectors"]["money_until"] == (until - dt.timedelta(1)).isoformat()
-    assert set(told["collectors"]["money"]) == set(units)
-    bearing = 0
-    for code, rows in units.items():
-        for who in {name for name, *_ in rows}:
-            own = [value for name, _, value in rows if name == who]
-            assert shown[("money", code, who, 0)] == len(own)
-            assert shown[("money", code, who, 1)] == sum(own)
-            size, each, expected = compared(rows, who)
-            assert shown[("money", code, who, 2)] == size
-            if ("money", code, who, 3) in shown:
-                bearing += 1
-                assert shown[("money", code, who, 3)] == pytest.approx(each, abs=1)
-                assert shown[("money", code, who, 4)] == pytest.approx(expected, abs=1)
-                assert shown[("money", code, who, 6)] < shown[("money", code, who, 5)] < shown[("money", code, who, 7)]
-    assert bearing > 10
-
-
-def test_promises_are_of_who_took_them(contacts, delivery, house, told, shown):
-    """Kept or broken is what the books say: here only whose they are, and how many fell due."""
-    due: dict[str, set] = defaultdict(set)
-    for row in delivery.contacts():
-        day = row["promise_due_on"] and dt.date.fromisoformat(row["promise_due_on"])
-        if row["outcome"] == "promise" and row["agent"] and day and row["promise_amount"] and FIRST <= day < NIGHT:
-            due[row["agent"]].add((row["contact_id"], row["account_id"]))
-    assert set(told["collectors"]["kept"]) <= set(due)
-    for who, found in told["collectors"]["kept"].items():
-        assert found[0] <= len(due[who])
-    assert len(told["collectors"]["kept"]) > 10
+def test_contacts_are_alike_by_scores_where_lists_told_of_nearly_all(house, judge, monkeypatch):
+    """With scores of every account on every grid night, each book is divided into quarters."""
+    seen = {night: {account: 100 + at for at, account in enumerate(judge.told.accounts)} for night in judge.grid}
+    frame = pd.DataFrame(
+        [(account, day_number(night), score) for night, of in seen.items() for account, score in of.items()],
+        columns=["account_id", "as_of", "expected_recovery"],
+    )
+    read_as_stored = Store.read
+    monkeypatch.setattr(
+        Store,
+        "read",
+        lambda self, table, *rest, **more: (
+            frame if table == "assignments" else read_as_stored(self, table, *rest, **more)
+        ),
+    )
+    monkeypatch.setattr(room, "LEAST_PEOPLE", PEOPLE)
+    monkeypatch.setattr(room, "LEAST_EVENTS", EVENTS)
+    told = json.loads(json.dumps(collectors(house.store, NIGHT, DAYS, house.params)))
+    scored = dataclasses.replace(judge, lists=seen).whole()
+    assert len(told["by_score"]) == 5
+    assert differences(told, scored) == []
 
 
 def test_nothing_that_is_asked_for_is_told_of_so_small_a_book(house):

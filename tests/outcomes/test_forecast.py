@@ -19,7 +19,10 @@ from pipeline.outcomes.forecast import COLUMNS, forecast
 from pipeline.params import load
 from pipeline.store.champion import champion
 from pipeline.store.store import Store
+from tests.judges.client_judge import Delivery
+from tests.judges.forecast_judge import weeks_of
 from tests.worlds.commands import NIGHT
+from tests.worlds.marked_pages import Marked, read
 
 AS_OF = dt.date.fromisoformat(NIGHT)
 
@@ -117,6 +120,29 @@ def test_the_summary_shows_it_and_the_file_holds_it(found, house, params, tmp_pa
         if currency in told["forecast"][portfolio]:
             assert f"{portfolio}: Money expected in the weeks to come, {currency}" in page
     assert 'class="span"' in page
+
+
+def test_every_week_is_what_the_scores_the_card_and_the_delivery_tell(house, params, tmp_path):
+    """Of figures.json, and of the weeks that a client's page shows, by loops of their own."""
+    place = write_reports(house / "store", tmp_path / "out", AS_OF, 30, params, "en")
+    told = json.loads((place / "figures.json").read_text())["forecast"]
+    card = json.loads((champion(house / "store").folder / "card.json").read_text())
+    zones = {name: book.time_zone for name, book in params.portfolios.items()}
+    judged = weeks_of(Delivery(house / "source", zones, AS_OF), card, house / "out" / NIGHT)
+    assert {(book, code) for book, by in told.items() for code in by} == set(judged)
+    shown: dict[tuple, int | float | None] = {}
+    for page in place.glob("client-*.html"):
+        shown |= {at: read(*each) for at, each in Marked(page.read_text(encoding="utf-8")).found.items()}
+    assert sum(at[0] == "forecast" for at in shown) == 4 * 3 * len(judged)
+    for (book, code), weeks in judged.items():
+        for week, (expected, found) in enumerate(zip(weeks, told[book][code], strict=True)):
+            assert found[:2] == expected[:2]
+            assert found[2:] == pytest.approx(expected[2:], abs=1)
+            for cell in (2, 3, 4) if week < 4 else ():
+                assert abs(shown[("forecast", book, code, week, cell)] - expected[cell]) <= (1 if code == "JPY" else 51)
+    spoiled = {**card, "timing": {**card["timing"], "month": [0.0, 0.0]}}  # the canary: paydays that nobody knows of
+    other = weeks_of(Delivery(house / "source", zones, AS_OF), spoiled, house / "out" / NIGHT)
+    assert any(abs(a[2] - b[2]) > 100 for book in judged for a, b in zip(other[book], judged[book], strict=True))
 
 
 def test_what_becomes_known_later_changes_no_forecast(found, house, params, tmp_path, monkeypatch):

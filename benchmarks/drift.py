@@ -30,9 +30,12 @@ from models.drift import SCORE, bin_counts
 from models.lesson import Lesson
 from models.recovery import RecoveryModel
 from pipeline.intake.ingest import ingest
+from pipeline.night.alarm import STOP, WARN
 from pipeline.night.pins import READ_WHOLE
 from pipeline.night.score import asked
-from pipeline.outcomes.findings import EARLY_DAYS, EARLY_KNOWN_DAYS, STOP, WARN, LookedBack, findings_on
+from pipeline.outcomes.findings import findings_on
+from pipeline.outcomes.looked_back import LookedBack
+from pipeline.outcomes.model_findings import EARLY_DAYS, EARLY_KNOWN_DAYS
 from pipeline.outcomes.monitor import a_week_apart, moved
 from pipeline.panel.panel import panel, payments_through
 from pipeline.panel.view import View, terms_of, view

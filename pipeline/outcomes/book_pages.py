@@ -23,10 +23,10 @@ from pipeline.night.score import job_for
 from pipeline.outcomes import drawings
 from pipeline.outcomes.book_figures import complete_through, figures
 from pipeline.outcomes.collectors import LEAST_EVENTS, collectors
-from pipeline.outcomes.findings import LEAST_PEOPLE
 from pipeline.outcomes.forecast import FORECAST_FILE, as_csv, forecast
 from pipeline.outcomes.forecast import told as by_currency
 from pipeline.outcomes.lateness import late_by, matured_late
+from pipeline.outcomes.looked_back import LEAST_PEOPLE
 from pipeline.outcomes.mail import attached_to, client_text, collectors_text
 from pipeline.outcomes.teller import Teller
 from pipeline.pages.publication import GROUPS_SHOWN

@@ -20,8 +20,8 @@ from features.versions import is_last_known, superseded_on
 from models.like_for_like import like_for_like
 from pipeline.outcomes.ahead import promises_of
 from pipeline.outcomes.collected import NOT_WORK
-from pipeline.outcomes.findings import LEAST_PEOPLE
 from pipeline.outcomes.known import Known, known
+from pipeline.outcomes.looked_back import LEAST_PEOPLE
 from pipeline.panel.engines import map_shards
 from pipeline.params import Params
 from pipeline.store.store import Store

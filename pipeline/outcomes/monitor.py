@@ -30,8 +30,10 @@ from pipeline.night.score import Job, job_for, score_shard
 from pipeline.night.shards import Worked, late_days_of, spread_of, unseen_of
 from pipeline.night.variants import matured
 from pipeline.night.watch import watch_shard
-from pipeline.outcomes.findings import EARLY_DAYS, EARLY_KNOWN_DAYS, Findings, LookedBack, findings_on
+from pipeline.outcomes.findings import Findings, findings_on
 from pipeline.outcomes.lateness import OF_THE_DATE, lateness
+from pipeline.outcomes.looked_back import LookedBack
+from pipeline.outcomes.model_findings import EARLY_DAYS, EARLY_KNOWN_DAYS
 from pipeline.panel.draws import fresh_draws, kept_rungs
 from pipeline.panel.engines import map_shards
 from pipeline.panel.panel import payments_through

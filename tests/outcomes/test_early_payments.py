@@ -9,7 +9,7 @@ import gzip
 import pytest
 
 from features.days import date_of
-from pipeline.outcomes.findings import EARLY_DAYS
+from pipeline.outcomes.model_findings import EARLY_DAYS
 from pipeline.outcomes.monitor import a_week_apart, look_back
 from pipeline.params import load
 from tests.worlds.houses import NIGHTS

@@ -8,7 +8,7 @@ import pandas as pd
 
 from models.fatigue import BY, curves, stratum_of
 from pipeline.outcomes.fatigue_curve import drawing
-from pipeline.outcomes.findings import _fatigue
+from pipeline.outcomes.message_findings import fatigue
 from pipeline.simulate.reminded import live
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -29,9 +29,9 @@ def test_every_class_that_something_tells_of_is_drawn_with_its_interval():
 
 
 def test_the_monitor_says_odds_with_intervals_and_where_nothing_is_known_so():
-    pays, answers = _fatigue(a_curve())
+    pays, answers = fatigue(a_curve())
     assert pays.name == "fatigue: odds of paying against days without a message"
     assert "by its number in 30 days, 1 x " in pays.says
     assert pays.figures["number 1"] > 0
     assert answers.says == "too few messages to late debtors to say anything."
-    assert _fatigue(None) == []
+    assert fatigue(None) == []

@@ -1,6 +1,7 @@
 """The monitor: figures by hand, intervals that cover the truth, and every verdict seen once.
 
-Also of monitor.py and lateness.py, which bring together what is judged here; the commands run in tests/night.
+Of looked_back.py, model_findings.py and work_findings.py; also of monitor.py and lateness.py, which bring together what
+is judged here; the commands run in tests/night.
 """
 
 from __future__ import annotations
@@ -21,19 +22,12 @@ from models.drift import SCORE
 from models.effect import UNPROVEN_GUARD
 from models.ladder import DISPROVEN, PROVEN, UNPROVEN, Rung
 from models.prioritise import CONTROL, TO_WORK, WORKED
+from pipeline.night.alarm import OK, STOP, UNKNOWN, WARN
 from pipeline.night.reminders import KEPT_COLUMNS, SILENT, chance_of
-from pipeline.outcomes.findings import (
-    OK,
-    STOP,
-    UNKNOWN,
-    WARN,
-    Finding,
-    Findings,
-    LookedBack,
-    findings_on,
-    matured_lists,
-)
+from pipeline.outcomes.findings import Findings, findings_on
 from pipeline.outcomes.lateness import KEPT_SILENT, WRITTEN, Lateness, _said_to, late_by
+from pipeline.outcomes.looked_back import Finding, LookedBack
+from pipeline.outcomes.model_findings import matured_lists
 from pipeline.outcomes.monitor import _contacts
 from pipeline.params import load
 from tests.worlds.worlds import World, day

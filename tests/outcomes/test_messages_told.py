@@ -1,11 +1,12 @@
-"""What the monitor tells of messages, from outcomes by debtor. Of findings.py."""
+"""What the monitor tells of messages, from outcomes by debtor. Of message_findings.py."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from pipeline.outcomes.findings import OK, WARN, _messages
+from pipeline.night.alarm import OK, WARN
+from pipeline.outcomes.message_findings import messages
 
 
 def outcomes(many: int, opted_out: tuple[float, float] = (0.01, 0.01), p_silent: float = 0.2, added: float = 0.1):
@@ -29,7 +30,7 @@ def outcomes(many: int, opted_out: tuple[float, float] = (0.01, 0.01), p_silent:
 
 
 def test_every_variant_is_told_with_intervals_and_what_messages_add():
-    variants, adds = _messages(outcomes(8000))
+    variants, adds = messages(outcomes(8000))
     assert (variants.name, variants.verdict) == ("variants of overdue", OK)
     assert "named (" in variants.says
     assert "opted out" in variants.says
@@ -39,13 +40,13 @@ def test_every_variant_is_told_with_intervals_and_what_messages_add():
 
 
 def test_a_variant_that_more_opt_out_of_is_a_warning():
-    found = _messages(outcomes(8000, opted_out=(0.06, 0.01)))[0]
+    found = messages(outcomes(8000, opted_out=(0.06, 0.01)))[0]
     assert found.verdict == WARN
     assert "plain is opted out by more than another, surely" in found.says
 
 
 def test_messages_that_make_fewer_pay_are_a_warning():
-    assert _messages(outcomes(8000, added=-0.1))[1].verdict == WARN
+    assert messages(outcomes(8000, added=-0.1))[1].verdict == WARN
 
 
 def test_a_changed_share_of_the_silent_does_not_bend_what_messages_add():
@@ -56,17 +57,17 @@ def test_a_changed_share_of_the_silent_does_not_bend_what_messages_add():
         silent = draw.random(6000) < p_silent
         variant = np.where(silent, "silent", "plain")
         parts.append(rows.assign(variant=variant, debtor_id=[f"{season}-{name}" for name in rows["debtor_id"]]))
-    adds = _messages(pd.concat(parts, ignore_index=True))[-1]
+    adds = messages(pd.concat(parts, ignore_index=True))[-1]
     assert adds.name == "what messages add"
     assert adds.figures["low"] < 0 < adds.figures["high"]
     assert abs(adds.figures["added"]) < 0.05
 
 
 def test_where_no_lot_of_the_messages_decided_nothing_is_said_of_what_they_add():
-    adds = _messages(outcomes(800, p_silent=0.0))[1]
+    adds = messages(outcomes(800, p_silent=0.0))[1]
     assert adds.says == "0 silent and 0 written to have matured; 30 each are needed."
 
 
 def test_a_store_without_messages_says_nothing_of_them():
-    assert _messages(None) == []
-    assert _messages(outcomes(5).iloc[:0])[0].says == "No message has matured yet. Nothing can be said."
+    assert messages(None) == []
+    assert messages(outcomes(5).iloc[:0])[0].says == "No message has matured yet. Nothing can be said."

@@ -200,7 +200,7 @@ class Books:
         settings = self.params.portfolio(book)
         if settings.role == "third_party_collector":
             due = at_rate(came, str(settings.share))
-            kind, rows = "share", [["", settings.share, came, due, 0]]
+            kind, rows = "share", [["", float(settings.share), came, due, 0]]
         else:
             due = 0
             kind, rows = ("placements", [["", None, unnamed, None, 0]]) if unnamed else ("none", [])

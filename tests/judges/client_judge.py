@@ -104,6 +104,17 @@ class Delivery:
         self._stood: dict[tuple[str, dt.date], Standing | None] = {}
         self._inner: dict[str, dict[str, list[dict[str, Any]]]] = {}
 
+    @classmethod
+    def of(cls, source: Path, params: Any, night: dt.date) -> Delivery:
+        """With the zones and tolerances of the params."""
+        books = {row["portfolio"]: params.portfolio(row["portfolio"]) for row in rows_of(source, "accounts")}
+        tolerance = {
+            (name, code): at_rate(10 ** PLACES.get(code, 2), str(amount))
+            for name, book in books.items()
+            for code, amount in book.dpd_tolerance.items()
+        }
+        return cls(source, {name: book.time_zone for name, book in books.items()}, night, tolerance)
+
     def moment(self, row: dict[str, str], column: str) -> dt.datetime:
         zone = ZoneInfo(self.zones[self.accounts[row["account_id"]]["portfolio"]])
         moment = dt.datetime.fromisoformat(row[column])

@@ -41,7 +41,7 @@ class Row:
 @dataclass
 class Collectors:
     """Of a report: `days` days before told.night. lists: night -> account -> money expected of it, as published;
-    people, events: what a comparison needs.
+    people, events, others: what a comparison needs.
     """
 
     told: Delivery
@@ -50,6 +50,7 @@ class Collectors:
     params: Any
     people: int
     events: int
+    others: int = OTHERS
 
     def __post_init__(self) -> None:
         label, night = self.params.label, self.told.night
@@ -147,7 +148,7 @@ class Collectors:
 
     def _compared(self, units: list[tuple[Row, str, float]], places: int | None) -> dict[str, list[Any]]:
         """Who -> rows compared, came and expected a row, the difference and its range; nothing but rows of too few."""
-        found = {who: compared(units, who) for who in sorted({row.who for row, *_ in units})}
+        found = {who: compared(units, who, self.others) for who in sorted({row.who for row, *_ in units})}
         told = [
             who for who, (_, people, events, *_) in found.items() if people >= self.people and events >= self.events
         ]
@@ -202,7 +203,7 @@ def counts(named: list[Row]) -> list[list[Any]]:
     return found
 
 
-def compared(units: list[tuple[Row, str, float]], who: str) -> tuple[int, int, float, float, float, float]:
+def compared(units: list[tuple[Row, str, float]], who: str, least: int) -> tuple[int, int, float, float, float, float]:
     """Rows compared, their debtors, events (the worker's, or those that as many rows of the others would have), came
     and expected a row, and the error of the difference: by the words of models/like_for_like.py.
     """
@@ -210,7 +211,7 @@ def compared(units: list[tuple[Row, str, float]], who: str) -> tuple[int, int, f
     for row, kind, value in units:
         if row.who != who:
             others[kind].append((row.debtor, value))
-    own = [(row.debtor, kind, value) for row, kind, value in units if row.who == who and len(others[kind]) >= OTHERS]
+    own = [(row.debtor, kind, value) for row, kind, value in units if row.who == who and len(others[kind]) >= least]
     if not own:
         return 0, 0, 0.0, 0.0, 0.0, 0.0
     size, kinds = len(own), {kind: sum(each == kind for _, each, _ in own) for _, kind, _ in own}

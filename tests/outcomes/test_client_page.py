@@ -84,8 +84,7 @@ def report(request, house, tmp_path_factory) -> tuple[dt.date, dict, dict, Books
 
 
 def books_of(house: House, out: Path, night: dt.date, days: int, people: int = PEOPLE) -> Books:
-    zones = {name: book.time_zone for name, book in house.params.portfolios.items()}
-    told = Delivery(house.folder / "source", zones, night)
+    told = Delivery.of(house.folder / "source", house.params, night)
     drawn = Store(house.store).read("assignments", before=day_number(night) + 1)
     drawn = drawn[drawn["as_of"] == drawn["assigned_on"]].to_dict("records")
     rows = [{**row, "as_of": date_of(row["as_of"])} for row in drawn]

@@ -127,8 +127,8 @@ def test_every_week_is_what_the_scores_the_card_and_the_delivery_tell(house, par
     place = write_reports(house / "store", tmp_path / "out", AS_OF, 30, params, "en")
     told = json.loads((place / "figures.json").read_text())["forecast"]
     card = json.loads((champion(house / "store").folder / "card.json").read_text())
-    zones = {name: book.time_zone for name, book in params.portfolios.items()}
-    judged = weeks_of(Delivery(house / "source", zones, AS_OF), card, house / "out" / NIGHT)
+    delivered = Delivery.of(house / "source", params, AS_OF)
+    judged = weeks_of(delivered, card, house / "out" / NIGHT)
     assert {(book, code) for book, by in told.items() for code in by} == set(judged)
     shown: dict[tuple, int | float | None] = {}
     for page in place.glob("client-*.html"):
@@ -141,7 +141,7 @@ def test_every_week_is_what_the_scores_the_card_and_the_delivery_tell(house, par
             for cell in (2, 3, 4) if week < 4 else ():
                 assert abs(shown[("forecast", book, code, week, cell)] - expected[cell]) <= (1 if code == "JPY" else 51)
     spoiled = {**card, "timing": {**card["timing"], "month": [0.0, 0.0]}}  # the canary: paydays that nobody knows of
-    other = weeks_of(Delivery(house / "source", zones, AS_OF), spoiled, house / "out" / NIGHT)
+    other = weeks_of(delivered, spoiled, house / "out" / NIGHT)
     assert any(abs(a[2] - b[2]) > 100 for book in judged for a, b in zip(other[book], judged[book], strict=True))
 
 

@@ -110,8 +110,10 @@ class Sentences:
         return self.words["not_said"] if amount is None else f"{self.speech.number(amount, 0)} {self.own}"
 
     def range_of(self, value: float, low: float, high: float) -> str:
-        factor = self.speech.factor
-        return f"{factor(value)} [{factor(low)}, {factor(high)}]" if math.isfinite(low) else factor(value)
+        value_said, *ends = (self.speech.factor(each) for each in (value, low, high))
+        if not math.isfinite(low):
+            return value_said
+        return self.fill("range", value=value_said, low=ends[0], high=ends[1])
 
     def limits(self, found: Causes) -> list[str]:
         count, of, told = self.speech.count, self.of, []

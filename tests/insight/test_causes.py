@@ -162,15 +162,14 @@ def test_the_page_speaks_the_language_of_who_reads_it(planted, language):
     say = {name: Sentences(planted.of, planted.params, name) for name in ("en", language)}
     seen = {name: words_of(" ".join(Spoken(page(planted.found, each, name)).said)) for name, each in say.items()}
     spoken = {name: words_of(json.dumps(words(name)["insight"], ensure_ascii=False)) for name in say}
-    accounts = planted.of.accounts
-    brought = words_of(
-        " ".join([*accounts, *planted.of.audits, *map(str, pd.unique(accounts[TOLD_APART].values.ravel()))])
-    )
+    accounts, groups = planted.of.accounts, [group for _, _, group, *_ in planted.found.levels]
+    classes = map(str, pd.unique(accounts[TOLD_APART].to_numpy().ravel()))
+    brought = words_of(" ".join([*accounts, *planted.of.audits, *groups, *classes]))
     only_english = spoken["en"] - spoken[language] - brought
-    assert len(seen["en"] & only_english) > 100
+    assert len(seen["en"] & only_english) > 70
     assert seen[language] & only_english == set()
     told = {name: " ".join(each.finding(one) for one in planted.found.held()) for name, each in say.items()}
-    assert re.findall(r"\d+", told["en"]) == re.findall(r"\d+", told[language])
+    assert sorted(re.findall(r"\d+", told["en"])) == sorted(re.findall(r"\d+", told[language]))
 
 
 TOLD_APART = ["portfolio", "product", "x_sale_channel", "x_deposit"]

@@ -45,6 +45,7 @@ from pipeline.intake.casting import (
 from pipeline.intake.clocks import FIRST_DAY, LAST_DAY
 from pipeline.intake.quarantine import Code
 
+LATER = 2**60  # microseconds: after every instant that a row may tell
 EXTRA_LIMIT = 64  # characters of the sender's own texts
 TEXTS = (Kind.ID, Kind.TEXT, Kind.ENUM, Kind.CURRENCY, Kind.ZONE)
 # Of rows that last, the day each begins and the column of the day it ends.
@@ -363,8 +364,37 @@ def stored_rows(name: str, extras: Mapping[str, str]) -> str:
     return f"""
 SELECT rid, CASE WHEN bool_or({same} AND (t.defaulted OR t.known_at = s.known_at))
     THEN 0 ELSE {Code.DUP_CONFLICT.bit} END AS mask
-FROM standing_{name} t JOIN stored_{name} s ON {joined}
+FROM standing_{name} t JOIN met_{name} s ON {joined}
 GROUP BY rid HAVING bool_or({clash}) OR bool_or({same} AND (t.defaulted OR t.known_at = s.known_at))"""
+
+
+def looked_up_by(name: str) -> str | None:
+    """The column of whole numbers by which stored rows of a key are found without their texts; None without one."""
+    numbers = [
+        NUMBERS[column.name]
+        for column in map(DELIVERED[name].__getitem__, DELIVERED[name].key)
+        if column.name in NUMBERS and not column.later
+    ]
+    return numbers[0] if numbers else "account_no" if DELIVERED[name].of_accounts else None
+
+
+def files_met(name: str, files: Sequence[str]) -> str:
+    """Those of a table's files that may hold a row of which the delivery tells, too."""
+    number = looked_up_by(name)
+    named = {number: column for column, number in NUMBERS.items()}
+    own = f"{number_of(named[number])} AS {number}" if number in named else number
+    rows = f"read_parquet({_listed(files)}, filename = true, hive_partitioning = false)"
+    return f"SELECT DISTINCT filename FROM {rows} SEMI JOIN (SELECT {own} FROM standing_{name}) USING ({number})"
+
+
+def met_rows(name: str, files: Sequence[str], extras: Mapping[str, str]) -> str:
+    """The stored rows of the keys that the delivery tells of: the table met_NAME, few beside all that are stored."""
+    stored = f"({stored_view(name, files, extras)})" if files else f"(SELECT * FROM stored_{name} LIMIT 0)"
+    return f"SELECT s.* FROM {stored} s SEMI JOIN standing_{name} t ON {_alike(key_of(name), 's', 't')}"
+
+
+def _listed(files: Sequence[str]) -> str:
+    return "[" + ", ".join(literal(file) for file in files) + "]"
 
 
 def stored_view(name: str, files: Sequence[str], extras: Mapping[str, str]) -> str:
@@ -380,8 +410,7 @@ def stored_view(name: str, files: Sequence[str], extras: Mapping[str, str]) -> s
             columns.append(quoted(column.name))
     columns += ["occurred_minute"] if name == "contacts" else []
     columns += [quoted(column) for column in extras]
-    listed = "[" + ", ".join(literal(file) for file in files) + "]"
-    rows = f"SELECT * FROM read_parquet({listed}, hive_partitioning = true, union_by_name = true)"
+    rows = f"SELECT * FROM read_parquet({_listed(files)}, hive_partitioning = true, union_by_name = true)"
     if later := sorted(column.name for column in table.columns if column.later):  # files of before lack them
         rows += f" UNION ALL BY NAME SELECT {', '.join(f'NULL::VARCHAR AS {name}' for name in later)} WHERE false"
     return f"SELECT {', '.join(columns)} FROM ({rows})"
@@ -413,14 +442,14 @@ def known_accounts(stored: bool, new: bool) -> str:
     sources = [f"SELECT 0 AS turn, {columns} FROM stored_accounts"] if stored else []
     sources += [f"SELECT 1 AS turn, {columns} FROM standing_accounts"] if new else []
     first = ", ".join(
-        f"arg_min({column}, row(turn, known_at)) AS {column}"
-        for column in ("shard", "debtor_id", "portfolio", "currency")
+        f"arg_min({column}, told) AS {column}" for column in ("shard", "debtor_id", "portfolio", "currency")
     )
     return f"""SELECT a.*, c.decimals FROM (
         SELECT account_id, any_value(account_no) AS account_no, {first},
-        arg_min(opened_on, row(turn, known_at)) FILTER (opened_on IS NOT NULL) AS opened_day,
+        arg_min(opened_on, told) FILTER (opened_on IS NOT NULL) AS opened_day,
         max(placed_on) AS placed_day
-        FROM ({" UNION ALL ".join(sources)}) GROUP BY account_id) a JOIN currencies c ON c.code = a.currency"""
+        FROM (SELECT *, turn * {LATER} + known_at AS told FROM ({" UNION ALL ".join(sources)}))
+        GROUP BY account_id) a JOIN currencies c ON c.code = a.currency"""
 
 
 # What to say of a table as a whole
@@ -470,7 +499,7 @@ def load_stamp(name: str, share: float, stored: bool) -> str:
     if name not in ("payments", "contacts"):
         keys = ", ".join(key_of(name))
         if stored:
-            rows = f"SELECT t.* FROM ({rows}) t ANTI JOIN stored_{name} s ON {_alike(key_of(name), 't', 's')}"
+            rows = f"SELECT t.* FROM ({rows}) t ANTI JOIN met_{name} s ON {_alike(key_of(name), 't', 's')}"
         firsts = ", ".join(f"arg_min({column}, known_at) AS {column}" for column in columns.split(", "))
         rows = f"SELECT {firsts} FROM ({rows}) GROUP BY {keys}"
     known_on, own_day = partial(_quantile, "known_on"), partial(_quantile, "own_day")
@@ -511,13 +540,13 @@ def known_days(name: str) -> str:
 
 def stored_days(files: Sequence[str], since: int, until: int, books: Sequence[str] | None = None) -> str:
     """The same of stored rows, for the days in [since, until]; of some books alone where they are named."""
-    listed = "[" + ", ".join(literal(file) for file in files) + "]"
     day = f"(known_on - DATE '{EPOCH}')::BIGINT"
-    rows = f"SELECT {day} AS day FROM read_parquet({listed}, hive_partitioning = true, union_by_name = true)"
+    rows = f"SELECT {day} AS day FROM read_parquet({_listed(files)}, hive_partitioning = true, union_by_name = true)"
     if books is not None:
         named = ", ".join(literal(book) for book in books)
         rows += f" SEMI JOIN (SELECT account_no FROM known_accounts WHERE portfolio IN ({named})) USING (account_no)"
-    return f"SELECT day, count(*) FROM ({rows}) WHERE day BETWEEN {since} AND {until} GROUP BY ALL"
+    rows += f" WHERE known_on BETWEEN DATE '{EPOCH}' + {since} AND DATE '{EPOCH}' + {until}"
+    return f"SELECT day, count(*) FROM ({rows}) GROUP BY ALL"
 
 
 def span(name: str) -> str:

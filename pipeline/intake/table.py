@@ -133,6 +133,7 @@ class TableIntake:
         self.engine.run(f"DROP VIEW standing_{self.name}")
         self.engine.run(f"DROP TABLE read_{self.name}")
         self.engine.run(f"DROP TABLE left_{self.name}")
+        self.engine.run(f"DROP TABLE IF EXISTS met_{self.name}")
         span = None if first is None else (first, last)
         told = refusals, warnings, by_day, stored_by_day
         return Taken(report, newest, span, extras, files, set_aside, *told)
@@ -187,8 +188,7 @@ class TableIntake:
             self.engine.run(f"CREATE TABLE shared_{name} AS {judging.shared_keys(name)}")
             self._leave_out(judging.repeated_rows(name, extras))
         if stored and name != "payments":
-            # pyrefly: ignore[missing-attribute]
-            held = self.store.extra_columns(name)
+            held = self._meet_stored()
             self._leave_out(
                 judging.stored_rows(name, {column: kind for column, kind in extras.items() if column in held})
             )
@@ -210,6 +210,17 @@ class TableIntake:
             self.engine.run(f"CREATE VIEW all_payments AS {receipts.all_payments(stored)}")
             # What is no longer whole others may have reversed.
             self._leave_out_until_whole(receipts.REVERSALS, receipts.PARTS)
+
+    def _meet_stored(self) -> dict[str, str]:
+        """met_NAME: the stored rows of the keys that are delivered. Of files that hold none of them, the numbers of ids
+        alone are read. Hands back the sender's own columns that the store has.
+        """
+        # pyrefly: ignore[missing-attribute]
+        files, held = [str(place) for place in self.store.data_files(self.name)], self.store.extra_columns(self.name)
+        if judging.looked_up_by(self.name) is not None:
+            files = [file for (file,) in self.engine.rows(judging.files_met(self.name, files))]
+        self.engine.run(f"CREATE TABLE met_{self.name} AS {judging.met_rows(self.name, sorted(files), held)}")
+        return held
 
     def _refuse_circles(self, stored: bool) -> None:
         rows = self.engine.rows(judging.told_links(stored))

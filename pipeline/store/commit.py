@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from features.days import day_text
 from features.errors import CannotWrite, ContractError
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # above it, deliveries are brought together: reading many small files would cost more than their rows
-FILES_PER_SHARD = 32
+FILES_PER_SHARD = 8
+GROWTH = 2  # a file is written again only with others that hold more than one row for so many of its own
 STAGING = ".staging"
 
 
@@ -111,10 +113,12 @@ def deliver(
 
 def recover(store: Store) -> Mapping[str, int]:
     """End a delivery that was cut off; nothing where none was. Every step may be done twice."""
-    note = store.path / PENDING
+    note, delta = store.path / PENDING, store.delta
+    for name in delta.names():
+        delta.mend(name)
     if not note.exists():
         return {}
-    plan, delta = unsealed(note), store.delta
+    plan = unsealed(note)
     for name, part in plan["tables"].items():
         files = [DataFile.of_note(entry, store.path) for entry in part["files"]]
         _make_room(store, name, disk_schema(name, part["extras"]) if name in DELIVERED else QUARANTINE)
@@ -150,15 +154,21 @@ def _make_room(store: Store, name: str, schema: pa.Schema) -> None:
         store.delta.create(name, schema, [])
 
 
-def compact(store: Store) -> None:
-    """Bring the files of a shard together where deliveries have left many: one transaction per table, the same rows,
-    the same order.
+def compact(store: Store, most: int | None = None, growth: float = GROWTH) -> int:
+    """Bring the files of a shard together where deliveries have left more than `most` (FILES_PER_SHARD): one
+    transaction per table, the same rows, the same order. How many files went into others.
 
-    Older versions keep their files, so nights of the past can be made again.
+    A file comes in only beside smaller ones whose rows, times `growth`, are no fewer than its own: so each row is
+    written again a few times while the store grows a thousandfold, and the history that was loaded at first hardly
+    ever. Older versions keep their files, so nights of the past can be made again.
     """
-    delta = store.delta
+    delta, gone, most = store.delta, 0, FILES_PER_SHARD if most is None else most
     for name in [name for name in delta.names() if name in DELIVERED]:
-        crowded = {shard: places for shard, places in delta.files(name).items() if len(places) > FILES_PER_SHARD}
+        crowded = {
+            shard: small
+            for shard, places in delta.files(name).items()
+            if len(places) > most and len(small := _small(places, growth)) > 1
+        }
         if not crowded:
             continue
         schema = pa.schema([field for field in delta.schema(name) if field.name != SHARD])
@@ -172,6 +182,19 @@ def compact(store: Store) -> None:
                 files.append(writer.close())
             delta.move_in(name, files)
         delta.bring_together(name, files, crowded)
+        gone += sum(map(len, crowded.values()))
+    return gone
+
+
+def _small(places: Sequence[Path], growth: float) -> list[Path]:
+    """Those of a shard's files that are brought together, in the order of their names."""
+    rows = {place: pq.read_metadata(place).num_rows for place in places}
+    several: list[Path] = []
+    for place in sorted(places, key=lambda place: (rows[place], place.name)):
+        if several and rows[place] > growth * sum(rows[each] for each in several):
+            break
+        several.append(place)
+    return sorted(several)
 
 
 # Tables of nights
@@ -198,6 +221,7 @@ def _write(store: Store, name: str, frame: pd.DataFrame, replaced: str | None) -
     with _writing(store, name), only_run(store.path):
         if store.is_cut_off():
             raise NotStored.cut_off(str(store.path))
+        delta.mend(name)
         if name not in delta.names():
             delta.create(name, rows.schema, [NIGHT] if NIGHT in rows.column_names else [])
         rows = _fitted(name, rows, delta.schema(name))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import pyarrow as pa
 from features.errors import CannotWrite
 from features.tables import DELIVERED
 from pipeline.store.files import DataFile, check_sound, read_rows, sealed, sha256_of, sync, unsealed, write_whole
-from pipeline.store.refusals import StoreDamaged
+from pipeline.store.refusals import NotStored, StoreDamaged
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -25,6 +25,10 @@ SHARD, NIGHT = "shard", "as_of"  # delivered tables are partitioned by the one, 
 ON_ITS_WAY = "writing"  # beside the seals, while an entry is written that has none yet
 DELTA_LOG, SEALS = "_delta_log", "_seals"  # folders of a table: its log, and what each entry of the log hashes to
 STAND_INS = "_stand_ins.json"  # data file that is gone -> the one that holds what is left of its rows, or null
+VACUUMED = "_vacuumed.json"  # versions whose files are all there: those from one on, and some before it
+# Entries of the log after which what it comes to is written down once more: opening reads no more of them than these.
+CHECKPOINT_EVERY = 16
+CHECKPOINT = ".checkpoint"
 _DATA_FILE = re.compile(r"(?:[a-z_]+=([^/]+)/)?[0-9a-f]{64}\.parquet")
 
 
@@ -36,6 +40,7 @@ class DeltaTables:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._opened: dict[tuple[str, int | None], DeltaTable] = {}
+        self._names: dict[tuple[str, int | None], list[str]] = {}
         self._sound: set[Path] = set()
 
     # Reading
@@ -50,9 +55,11 @@ class DeltaTables:
         return pa.schema(self._open(name, version).schema().to_arrow())
 
     def files(self, name: str, version: int | None = None) -> dict[str | None, list[Path]]:
-        """Partition value -> data files, in the order of their names."""
+        """Partition value -> data files, in the order of their names. NotStored where a vacuum took them."""
+        if version is not None and not self.is_whole(name, version):
+            raise NotStored.vacuumed(name, version)
         found: dict[str | None, list[Path]] = {}
-        for path in sorted(self.standing(name, self._logged(name, version))):
+        for path in sorted(self.standing(name, self.named(name, version))):
             found.setdefault(partition_of(name, path), []).append(self.path / name / path)
         return found
 
@@ -67,8 +74,12 @@ class DeltaTables:
             found |= set() if now is None else {now}
         return found
 
-    def _logged(self, name: str, version: int | None = None) -> list[str]:
-        return pa.table(self._open(name, version).get_add_actions(flatten=True)).column("path").to_pylist()
+    def named(self, name: str, version: int | None = None) -> list[str]:
+        """The paths of the data files that a version consists of, as the log gives them."""
+        table = self._open(name, version)
+        if (name, version) not in self._names:
+            self._names[name, version] = pa.table(table.get_add_actions(flatten=True)).column("path").to_pylist()
+        return self._names[name, version]
 
     def _stand_ins(self, name: str) -> dict[str, str | None]:
         place = self.path / name / STAND_INS
@@ -84,7 +95,18 @@ class DeltaTables:
 
     def taken_out(self, name: str, version: int) -> int:
         """How many data files of a version stand no more, because rows were taken out of every version."""
-        return len(self._stand_ins(name).keys() & set(self._logged(name, version)))
+        return len(self._stand_ins(name).keys() & set(self.named(name, version)))
+
+    def is_whole(self, name: str, version: int) -> bool:
+        """Whether no vacuum took files that the version alone needed."""
+        first, kept = self.whole_versions(name)
+        return version >= first or version in kept
+
+    def whole_versions(self, name: str) -> tuple[int, frozenset[int]]:
+        """The version from which on every version has all its files, and those before it that have."""
+        place = self.path / name / VACUUMED
+        told = unsealed(place) if place.exists() else {"from": 0, "kept": []}
+        return told["from"], frozenset(told["kept"])
 
     def every_file(self, name: str) -> list[Path]:
         """Every data file of a table on the disk, of whichever version, or of none."""
@@ -108,26 +130,44 @@ class DeltaTables:
         self.check_sound(place)
         return read_rows(place, schema)
 
-    def broken_entries(self, name: str) -> list[str]:
-        """Entries of the table's log that are gone, or are not what their seal says."""
+    def broken_entries(self, name: str, since: int = 0) -> list[str]:
+        """Entries of the table's log that are gone, or are not what their seal says; of those from one on."""
         log = self.path / name / DELTA_LOG
         return [
             f"{seal.name}.json"
             for seal in sorted((self.path / name / SEALS).glob("[0-9]*"))
-            if not (entry := log / f"{seal.name}.json").exists()
-            or sha256_of(entry) != seal.read_text(encoding="utf-8", errors="replace")
-        ]  # fmt: skip
+            if seal.name.isdecimal()
+            and int(seal.name) >= since
+            and (
+                not (entry := log / f"{seal.name}.json").exists()
+                or sha256_of(entry) != seal.read_text(encoding="utf-8", errors="replace")
+            )
+        ]
 
     def unsealed_entries(self, name: str) -> list[str]:
         """Entries that have lost their seal. While one is on its way in, or was cut off there, none has."""
-        seals = self.path / name / SEALS
+        seals, log = self.path / name / SEALS, self.path / name / DELTA_LOG
         if (seals / ON_ITS_WAY).exists():
             return []
+        sealed_ones = {place.name for place in seals.glob("[0-9]*")}
         return [
             entry.name
-            for entry in sorted((self.path / name / DELTA_LOG).glob("[0-9]*.json"))
-            if not (seals / entry.stem).exists()
+            for entry in sorted([*log.glob("[0-9]*.json"), *log.glob(f"[0-9]*{CHECKPOINT}.parquet")])
+            if entry.stem not in sealed_ones
         ]
+
+    def checkpoints(self, name: str) -> list[int]:
+        """The versions at which what the log comes to is written down, as far as the files are there."""
+        places = (self.path / name / DELTA_LOG).glob(f"[0-9]*{CHECKPOINT}.parquet")
+        return sorted(int(place.name.split(".")[0]) for place in places)
+
+    def is_checkpoint_sound(self, name: str, version: int) -> bool:
+        """Whether the one written at a version is what its seal says; one that has none is on its way in."""
+        stem = f"{version:020d}{CHECKPOINT}"
+        place, seal = self.path / name / DELTA_LOG / f"{stem}.parquet", self.path / name / SEALS / stem
+        return not seal.exists() or (
+            place.exists() and sha256_of(place) == seal.read_text(encoding="utf-8", errors="replace")
+        )
 
     def _open(self, name: str, version: int | None = None) -> DeltaTable:
         """The table at a version (None: the newest), once its log is known to be whole."""
@@ -135,7 +175,9 @@ class DeltaTables:
             from deltalake import DeltaTable
             from deltalake.exceptions import DeltaError
 
-            if self.broken_entries(name):
+            before = [each for each in self.checkpoints(name) if version is None or each <= version]
+            since = max(before, default=0)  # what lies before is not read
+            if self.broken_entries(name, since) or not self.is_checkpoint_sound(name, since):
                 raise StoreDamaged.log(name, str(self.path), version)
             if lost := self.unsealed_entries(name):
                 raise StoreDamaged.seal_gone(f"{name}/{DELTA_LOG}/{lost[0]}")
@@ -210,7 +252,7 @@ class DeltaTables:
         paths = {place.relative_to(self.path / name).as_posix(): file for place, file in changed.items()}
         kept = [file for file in paths.values() if file is not None]
         self.move_in(name, kept)
-        now = sorted(set(self._logged(name)) & paths.keys())
+        now = sorted(set(self.named(name)) & paths.keys())
         if now:
             columns = self._partition_columns(name)
             gone = [
@@ -270,6 +312,45 @@ class DeltaTables:
                 ),
             )
         self.seal(name)
+        self._checkpoint(name)
+
+    def _checkpoint(self, name: str) -> None:
+        """Write down what the log comes to, once so many entries came in since the last time."""
+        if self.version(name) - max(self.checkpoints(name), default=0) < CHECKPOINT_EVERY:
+            return
+        log = self.path / name / DELTA_LOG
+        with self._writing(name):
+            self._open(name).create_checkpoint()
+            (log / "_last_checkpoint").unlink()  # a hint that nothing seals; the files are found by their names
+            place = log / f"{self.version(name):020d}{CHECKPOINT}.parquet"
+            sync(place)
+            write_whole(self.path / name / SEALS / place.stem, sha256_of(place))
+        self.seal(name)
+
+    def mend(self, name: str) -> None:
+        """Take away a checkpoint that a run began and did not seal. The caller is alone at work."""
+        log, seals = self.path / name / DELTA_LOG, self.path / name / SEALS
+        if (seals / ON_ITS_WAY).exists():
+            for place in log.glob(f"[0-9]*{CHECKPOINT}.parquet"):
+                if not (seals / place.stem).exists():
+                    place.unlink()
+
+    def let_go(self, name: str, kept: Collection[int]) -> tuple[int, int]:
+        """Remove the data files that neither the newest version nor one of those kept needs; how many, and their
+        bytes. Versions that an earlier vacuum took stay gone. Cut off at any point, the same call again ends it.
+        """
+        newest = self.version(name)
+        whole = {version for version in kept if version < newest and self.is_whole(name, version)}
+        needed = {place for version in (*whole, None) for each in self.files(name, version).values() for place in each}
+        gone = [place for place in self.every_file(name) if place not in needed]
+        if gone:
+            write_whole(self.path / name / VACUUMED, sealed({"from": newest, "kept": sorted(whole)}))
+        freed = sum(place.stat().st_size for place in gone)
+        for place in gone:
+            place.unlink()
+        for folder in {place.parent for place in gone}:
+            sync(folder)
+        return len(gone), freed
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:
@@ -291,6 +372,7 @@ class DeltaTables:
         """Write beside the log what its entries hash to, and forget what was opened before."""
         for key in [key for key in self._opened if key[0] == name]:
             del self._opened[key]
+            self._names.pop(key, None)
         folder = self.path / name / SEALS
         folder.mkdir(exist_ok=True)
         for left in folder.glob(".*.draft"):  # of a run that was killed: whoever seals is alone at work

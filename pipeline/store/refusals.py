@@ -145,6 +145,13 @@ class NotStored(InputMissing):
         return cls(f"Table {name!r} is not delivered. Deliver it, or ask for another.")
 
     @classmethod
+    def vacuumed(cls, table: str, version: int) -> NotStored:
+        return cls(
+            f"Version {version} of table {table!r} is no longer kept: no kept night needs it, "
+            "so `recoup compact --vacuum` or retention.superseded of the params let it go."
+        )
+
+    @classmethod
     def account(cls, account_id: str) -> NotStored:
         return cls(f"Account {account_id[:64]!r} is not in the store. Check the id; ids are matched letter by letter.")
 

@@ -17,7 +17,16 @@ from urllib.parse import unquote
 from features.errors import ContractError, ModelRefused
 from models.folder import digest_of, read_folder
 from pipeline.store.champion import MODELS, approvals
-from pipeline.store.delta import DELTA_LOG, ON_ITS_WAY, SEALS, STAND_INS, DeltaTables, partition_of
+from pipeline.store.delta import (
+    CHECKPOINT,
+    DELTA_LOG,
+    ON_ITS_WAY,
+    SEALS,
+    STAND_INS,
+    VACUUMED,
+    DeltaTables,
+    partition_of,
+)
 from pipeline.store.files import sha256_of, unsealed
 from pipeline.store.forgotten import forgotten
 from pipeline.store.form import TERMS
@@ -109,6 +118,9 @@ def _table(delta: DeltaTables, name: str, delivered: int, found: Examined) -> No
     broken, unsealed_ones, paths = set(delta.broken_entries(name)), set(delta.unsealed_entries(name)), set()
     if (seals / ON_ITS_WAY).exists():
         found.notes.append(f"A write into table {name!r} was cut off, or is on its way: the next one ends it.")
+    first, kept = 0, frozenset()
+    with found.one(RECORDS) if (delta.path / name / VACUUMED).exists() else nullcontext():
+        first, kept = delta.whole_versions(name)
     newest = max((int(entry.stem) for entry in (*log.glob("[0-9]*.json"), *seals.glob("[0-9]*"))), default=0)
     for number in range(max(newest, delivered) + 1):
         entry = log / f"{number:020d}.json"
@@ -118,15 +130,34 @@ def _table(delta: DeltaTables, name: str, delivered: int, found: Examined) -> No
                 raise StoreDamaged.gone(where)
             if entry.name in broken:
                 raise StoreDamaged.log_entry(where)
-            paths.update(_brought_in(entry, where))
+            brought_in = _brought_in(entry, where)
+            paths.update(brought_in if number > first or not first else ())
             if entry.name in unsealed_ones:
                 raise StoreDamaged.seal_gone(where)
+    _checkpoints(delta, name, unsealed_ones, found)
+    for version in sorted({first, *kept}) if first else ():  # of those before, a vacuum left no more
+        with found.one(RECORDS):
+            paths.update(delta.named(name, version))
     with found.one(RECORDS) if (delta.path / name / STAND_INS).exists() else nullcontext():
         paths = delta.standing(name, paths)
     for path in sorted(paths):
         with found.one(DATA):
             partition_of(name, path)
             delta.check_sound(delta.path / name / path)
+
+
+def _checkpoints(delta: DeltaTables, name: str, unsealed_ones: set[str], found: Examined) -> None:
+    """What the log comes to, at the versions where it is written down: against its seal."""
+    seals = (delta.path / name / SEALS).glob(f"[0-9]*{CHECKPOINT}")
+    for version in sorted({*delta.checkpoints(name), *(int(place.stem) for place in seals)}):
+        place = f"{version:020d}{CHECKPOINT}.parquet"
+        with found.one(LOG_ENTRIES):
+            if not (delta.path / name / DELTA_LOG / place).exists():
+                raise StoreDamaged.gone(f"{name}/{DELTA_LOG}/{place}")
+            if place in unsealed_ones:
+                raise StoreDamaged.seal_gone(f"{name}/{DELTA_LOG}/{place}")
+            if not delta.is_checkpoint_sound(name, version):
+                raise StoreDamaged.log_entry(f"{name}/{DELTA_LOG}/{place}")
 
 
 def _brought_in(entry: Path, where: str) -> list[str]:

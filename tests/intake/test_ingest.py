@@ -12,6 +12,7 @@ import pytest
 from features.errors import CannotWrite, ContractError, InputMissing, LockHeld, RecoupError, UsageError
 from features.tables import TABLES
 from pipeline.intake import ingest as ingest_room
+from pipeline.intake.engine import Engine
 from pipeline.intake.ingest import ingest
 from pipeline.store import commit
 from pipeline.store.delta import DeltaTables
@@ -407,3 +408,20 @@ def test_every_table_of_the_contract_comes_in(tmp_path):
     reports, store = taken(tmp_path, **rows)
     assert list(reports) == list(TABLES) == list(store.tables())
     assert all(report.quarantined == 0 for report in reports.values())
+
+
+def test_only_files_that_hold_a_delivered_key_are_read_for_their_texts(tmp_path, monkeypatch):
+    """Each of two deliveries left a file of contacts in one shard; what comes again came with the second."""
+    params = PARAMS.model_copy(update={"store": PARAMS.store.model_copy(update={"shards": 1})})
+    called = [contact(contact_id=f"K{number}", outcome="no_answer") for number in range(3)]
+    ingest(write(tmp_path / "first", world(contacts=called[:1])), tmp_path / "store", params)
+    ingest(write(tmp_path / "second", {"contacts": called[1:2]}), tmp_path / "store", params)
+    run, asked = Engine.run, []
+    monkeypatch.setattr(Engine, "run", lambda engine, sql: (asked.append(sql), run(engine, sql)))
+    report = ingest(write(tmp_path / "third", {"contacts": called[1:]}), tmp_path / "store", params)
+    assert [(each.name, each.accepted, each.duplicates) for each in report.tables] == [("contacts", 1, 1)]
+    (met,) = [sql for sql in asked if "met_contacts AS" in sql]
+    assert met.count(".parquet") == 1
+    ingest(write(tmp_path / "fourth", {"contacts": [contact(contact_id="new")]}), tmp_path / "store", params)
+    assert [sql.count(".parquet") for sql in asked if "met_contacts AS" in sql] == [1, 0]
+    assert len(Store(tmp_path / "store").tables(names=["contacts"])["contacts"]) == 4

@@ -55,10 +55,30 @@ def test_rows_of_many_deliveries_are_read_in_order_and_brought_together(own, tmp
     commit.compact(now)
     ingest(write(tmp_path / "last", {"payments": [payment(payment_id="end")]}), own.path, PARAMS)
     after = Store(own.path)
-    assert len(after.delta.files("payments")[str(now.shard_of_account("A1"))]) <= files <= 4
+    assert max(files, len(after.delta.files("payments")[str(now.shard_of_account("A1"))])) <= 4
     assert len(content(own.path)["payments"]) == len(before["payments"]) + 1
     assert set(before["payments"]) < set(content(own.path)["payments"])
     assert len(after.tables(versions=first)["payments"]) == 122
+
+
+def test_what_was_loaded_at_first_is_not_written_again_with_every_few_deliveries(own):
+    """Of a shard with one large file and small ones, those come together that hold a like number of rows."""
+    shard = str(own.shard_of_account("A1"))
+    (large,) = own.delta.files("payments")[shard]
+    for number in range(4):
+        rows = [payment(payment_id=f"S{number}", account_id="A1")]
+        ingest(write(own.path.parent / f"small-{number}", {"payments": rows}), own.path, PARAMS)
+    now, before = Store(own.path), content(own.path)
+    assert len(now.delta.files("payments")[shard]) == 5
+    assert commit.compact(now) == 0
+    assert commit.compact(now, most=4) == 4
+    places = Store(own.path).delta.files("payments")[shard]
+    assert len(places) == 2
+    assert large in places
+    assert commit.compact(Store(own.path), most=1) == 0  # ten rows for each of the others': not worth it
+    assert commit.compact(Store(own.path), most=1, growth=1e9) == 2
+    assert len(Store(own.path).delta.files("payments")[shard]) == 1
+    assert content(own.path) == before
 
 
 # Tables of nights

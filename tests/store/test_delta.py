@@ -5,15 +5,29 @@ from __future__ import annotations
 import datetime as dt
 import re
 
+import numpy as np
+import pandas as pd
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from features.errors import ContractError
 from features.tables import TABLES
 from pipeline.intake.ingest import ingest
+from pipeline.store import commit, delta
+from pipeline.store.refusals import NotStored
 from pipeline.store.store import Store
 from pipeline.store.verify import examine_store
 from tests.worlds.deliveries import PARAMS, payment, write
+
+
+@pytest.fixture
+def checkpointed(own, monkeypatch):
+    """The store after a night table's seven entries, of which the third and the sixth are checkpoints."""
+    monkeypatch.setattr(delta, "CHECKPOINT_EVERY", 3)
+    for night in range(6):
+        rows = pd.DataFrame({"as_of": np.int32(20_000 + night), "account_no": np.arange(3, dtype="int64")})
+        commit.append(own, "scores", rows)
+    return own
 
 
 def data_file(store, name, shard=None):
@@ -88,3 +102,76 @@ def test_any_engine_reads_the_tables(held):
     assert found["P1"]["account_id"] == "A1"
     assert found["P1"]["occurred_at"] == dt.datetime(2026, 2, 3, 9, tzinfo=dt.UTC)
     assert {name for name in TABLES if (held.path / name).exists()} == set(held.tables())
+
+
+def test_the_log_is_read_from_its_last_checkpoint_on(checkpointed):
+    log = checkpointed.path / "scores" / "_delta_log"
+    assert checkpointed.delta.checkpoints("scores") == [3, 6]
+    assert [place.name for place in log.iterdir() if not place.name[0].isdigit()] == []
+    assert examine_store(checkpointed.path).faults == []
+    before = {version: Store(checkpointed.path).delta.files("scores", version) for version in (1, 3, 5, None)}
+    assert [sum(map(len, found.values())) for found in before.values()] == [1, 3, 5, 6]
+    assert Store(checkpointed.path).delta.rows("scores") == 18
+    (log / f"{1:020d}.json").unlink()  # the newest version stands on nothing so old
+    assert Store(checkpointed.path).delta.files("scores") == before[None]
+    assert Store(checkpointed.path).delta.files("scores", 5) == before[5]
+    with pytest.raises(ContractError, match=r"its log is damaged"):
+        Store(checkpointed.path).delta.files("scores", 2)
+    assert len(examine_store(checkpointed.path).faults) == 1
+
+
+@pytest.mark.parametrize("harm", ["flipped", "gone", "foreign"])
+def test_a_checkpoint_that_is_not_what_was_written_is_noticed(checkpointed, harm):
+    log, seals = checkpointed.path / "scores" / "_delta_log", checkpointed.path / "scores" / "_seals"
+    place = log / f"{6:020d}.checkpoint.parquet"
+    whole = checkpointed.delta.files("scores")
+    if harm == "gone":
+        place.unlink()
+        assert Store(checkpointed.path).delta.files("scores") == whole  # the entries tell the same
+    elif harm == "flipped":
+        told = bytearray(place.read_bytes())
+        told[len(told) // 2] ^= 1
+        place.write_bytes(told)
+        with pytest.raises(ContractError, match=r"its log is damaged"):
+            Store(checkpointed.path).delta.files("scores")
+    else:
+        (seals / place.stem).unlink()
+        with pytest.raises(ContractError, match=r"6.checkpoint.parquet' has lost its seal"):
+            Store(checkpointed.path).delta.files("scores")
+    assert sum("checkpoint" in fault for fault in examine_store(checkpointed.path).faults) == 1
+
+
+def test_a_checkpoint_that_was_cut_off_is_taken_away_by_the_next_write(checkpointed):
+    seals, place = checkpointed.path / "scores" / "_seals", f"{6:020d}.checkpoint"
+    (seals / "writing").write_text("")
+    (seals / place).unlink()
+    (checkpointed.path / "scores" / "_delta_log" / f"{place}.parquet").write_bytes(b"")
+    rows = pd.DataFrame({"as_of": np.int32(20_009), "account_no": np.arange(3, dtype="int64")})
+    commit.append(Store(checkpointed.path), "scores", rows)
+    assert Store(checkpointed.path).delta.checkpoints("scores") == [3, 7]
+    assert Store(checkpointed.path).delta.rows("scores") == 21
+    assert (examine_store(checkpointed.path).faults, examine_store(checkpointed.path).notes) == ([], [])
+
+
+def test_a_vacuum_leaves_the_newest_version_and_those_that_are_kept(own):
+    for number in range(3):
+        rows = {"payments": [payment(payment_id=f"V{number}", account_id="A1")]}
+        ingest(write(own.path.parent / f"more-{number}", rows), own.path, PARAMS)
+    now = Store(own.path)
+    earlier, newest = now.deliveries()[1].versions["payments"], now.delta.version("payments")
+    commit.compact(now, most=1, growth=1e9)
+    whole, before = now.delta.files("payments"), now.delta.files("payments", earlier)
+    gone, freed = now.delta.let_go("payments", {earlier})
+    assert gone == 2
+    assert freed > 0
+    again = Store(own.path)
+    assert again.delta.files("payments") == whole
+    assert again.delta.files("payments", earlier) == before
+    assert {place for places in before.values() for place in places} < set(again.delta.every_file("payments"))
+    for lost in (newest, earlier - 1):
+        with pytest.raises(NotStored, match=rf"Version {lost} of table 'payments' is no longer kept"):
+            again.delta.files("payments", lost)
+    assert again.delta.let_go("payments", {earlier, newest}) == (0, 0)
+    assert (examine_store(own.path).faults, examine_store(own.path).notes) == ([], [])
+    next(place for places in before.values() for place in places).unlink()
+    assert len(examine_store(own.path).faults) == 1

@@ -70,6 +70,20 @@ def chained(tmp_path):
     return tmp_path / "store"
 
 
+def test_a_sealed_file_is_read_as_it_was_written_and_as_a_person_laid_it_out(tmp_path):
+    content = {"b": ["\n \u00e9", {"a": 1.5}], "a": {}, "sha256": "x"}
+    place = tmp_path / "told.json"
+    place.write_text(sealed(content))
+    assert unsealed(place) == content
+    whole = json.loads(place.read_text())
+    place.write_text(json.dumps(whole))
+    assert unsealed(place) == content
+    for harmed in (sealed(content).replace("1.5", "1.6"), sealed(content)[:-3], sealed(content).replace("x", "y", 1)):
+        place.write_text(harmed)
+        with pytest.raises(StoreDamaged, match="'told.json' is damaged"):
+            unsealed(place)
+
+
 @pytest.mark.parametrize("lost", ["newest record", "first record", "newest.json", "newest record and newest.json"])
 def test_no_record_is_lost_unseen(chained, lost):
     places = sorted((chained / "deliveries").glob("*.json"))

@@ -52,7 +52,7 @@ from pipeline.night.refusals import NightMissing
 from pipeline.night.reminders import Reminded, nothing_kept, published_before, reminded, said_of
 from pipeline.night.score import Job, age_band, job_for
 from pipeline.night.shards import Worked, decides, kept_to_tell, late_by_day, seals, shelf_of, work_shards
-from pipeline.night.stages import Stages
+from pipeline.night.stages import Stages, give_back
 from pipeline.night.terminal import Published
 from pipeline.night.treatment import Treated, about_treatment, frames_of, treat, untreated
 from pipeline.night.treatment import kept_of as treated_kept
@@ -208,12 +208,17 @@ def make_night(
         inputs = verified(store, job.versions)
     with stages.stage("score and judge"):
         worked = work_shards(job, shelf)
-    if not sum(one.counts["accounts"].sum() for one in worked):
+    many = int(sum(one.counts["accounts"].sum() for one in worked))
+    give_back(many)
+    if not many:
         raise NightMissing.nobody(as_of)
     money = pd.concat([one.rows[["portfolio", "currency", "balance"]] for one in worked], ignore_index=True)
     check_late_money(store, job.versions, job.as_of, params, money)
     with stages.stage("rank"):
         ranked = rank_night(store, job, worked)
+    # Their rows stand in `ranked` now: of a million accounts nobody holds them twice.
+    worked = [replace(one, rows=one.rows[[]]) for one in worked]
+    give_back(many)
     treated = None
     if policy is not None:
         with stages.stage("treat"):
@@ -223,8 +228,8 @@ def make_night(
         said, details = opened_rows(job, ranked.listed, params.worklist.language, waiting)
     language = params.worklist.language
     night = in_words(night_of(store, job, worked, ranked, said, details, treated), law_of(params), language)
-    # Their rows stand in `ranked` now: of a million accounts nobody holds them twice while the files are written.
-    worked = [replace(one, rows=one.rows[[]], channels=one.channels.iloc[:0]) for one in worked]
+    worked = [replace(one, channels=one.channels.iloc[:0]) for one in worked]  # those of the listed rows stand in it
+    give_back(many)
     said_more, watch, about_it = [*untaught(worked), *ranked.warnings, *untreated(treated)], None, {}
     if params.watch is not None:
         watch = watch_list([one.watch for one in worked], job, partial(kept_to_tell, shelf))

@@ -24,6 +24,7 @@ from pipeline.columns import PUBLISHED_SCORES
 from pipeline.night.feeds import check_feeds
 from pipeline.night.pins import READ_WHOLE
 from pipeline.night.refusals import TaughtOnMore
+from pipeline.night.stages import give_back
 from pipeline.panel.dataset import write_parquet
 from pipeline.panel.draws import standing_rung
 from pipeline.panel.engines import map_shards
@@ -83,7 +84,10 @@ def age_band(store_path: Path, panel: Callable[[], Panel], params: Params) -> Ap
         whole = None
     if whole is None or not whole.labels["recovered"].notna().any():
         return keep(store_path, AgeBandTable.prior(**terms))
-    return keep(store_path, AgeBandTable.fit(whole.labels, whole.cohort, money_scale(whole, params), **terms))
+    table, rows = AgeBandTable.fit(whole.labels, whole.cohort, money_scale(whole, params), **terms), len(whole.labels)
+    del whole
+    give_back(rows)
+    return keep(store_path, table)
 
 
 def asked(model: Any, matrix: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import resource
 import time
@@ -11,22 +12,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 log = logging.getLogger("recoup")
+
+MANY_ROWS = 100_000  # that were let go of: what they held is worth a tenth of a second
 
 
 @dataclass
 class Stages:
     """Seconds and peak memory (MiB, of this process within the stage, or of its largest worker so far);
-    goes into the manifest's `run`.
+    goes into the manifest's `run`. most: the peak of this process so far in MiB, between stages as well.
     """
 
     done: list[dict[str, Any]] = field(default_factory=list)
+    most: float = 0.0
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
         """Times what happens inside, its beginning and end logged; hands out a look at all stages so far, with this."""
         began = time.perf_counter()
         log.info("%s begins", name, extra={"fields": {"stage": name, "event": "begin"}})
+        self.most = max(self.most, _peak_kib() / 1024)
         with suppress(OSError):  # Linux forgets the earlier peak; elsewhere it is the peak so far
             Path("/proc/self/clear_refs").write_text("5")
 
@@ -38,8 +45,18 @@ class Stages:
             ]
 
         yield so_far
-        self.done = so_far()
+        self.done, self.most = so_far(), max(self.most, _peak_kib() / 1024)
         log.info("%s: %.1f s", name, self.done[-1]["seconds"], extra={"fields": {**self.done[-1], "event": "end"}})
+
+
+def give_back(rows: int) -> None:
+    """Memory of frames of so many rows that were let go of goes back to the system, where it is much: what is built
+    next would else stand beside it.
+    """
+    if rows >= MANY_ROWS:
+        gc.collect()  # frames in cycles
+        for pool in (pa.default_memory_pool(), pa.system_memory_pool()):
+            pool.release_unused()
 
 
 def _peak_kib() -> int:

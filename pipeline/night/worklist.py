@@ -18,7 +18,7 @@ from pipeline.columns import ASKED_COLUMNS, IDENTITY, NEXT_COLUMNS, PUBLISHED_SC
 from pipeline.law.counts import NO_LIMIT
 from pipeline.night.offered import list_columns, opened_lines
 from pipeline.night.ranking import Ranked
-from pipeline.night.score import MONEY_SCORES, Job
+from pipeline.night.score import Job
 from pipeline.night.shards import Worked
 from pipeline.night.treatment import Treated
 from pipeline.pages.language import words
@@ -75,9 +75,7 @@ def night_of(
         .sort_values("account_id", ignore_index=True)
     )
     held = held.assign(assigned_on=_dates(held["assigned_on"]), held_out_until=_dates(held["until_on"]))
-    scores = pd.concat([_scores(one, job) for one in worked], ignore_index=True).sort_values(
-        "account_id", ignore_index=True
-    )
+    scores = rows.assign(as_of=date_of(job.as_of))[list(PUBLISHED_SCORES)].sort_values("account_id", ignore_index=True)
     opened = replace(details, channels=_channels(worked, listed), appointments=_appointments(listed))
     return Night(
         as_of=as_of,
@@ -207,12 +205,6 @@ def assignments(ranked: Ranked, job: Job) -> pd.DataFrame:
 
 def _of_group(rows: pd.DataFrame, group: str, columns: list[str]) -> pd.DataFrame:
     return rows.loc[rows["group"] == group, ["account_id", *columns]].reset_index(drop=True)
-
-
-def _scores(one: Worked, job: Job) -> pd.DataFrame:
-    amounts = {name: np.rint(one.rows[name]).astype(np.int64) for name in MONEY_SCORES}
-    held = one.rows[[name for name in PUBLISHED_SCORES if name != "as_of"]]
-    return held.assign(as_of=date_of(job.as_of), **amounts)[list(PUBLISHED_SCORES)]
 
 
 def _channels(worked: list[Worked], listed: pd.DataFrame) -> pd.DataFrame:

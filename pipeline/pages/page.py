@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -205,11 +206,12 @@ def _later(frame: pd.DataFrame, strings: Strings, night_number: int) -> dict[str
     shown = frame.head(LATER_ROWS)
     rules: list[list[Any]] = []
     if "rule" in frame.columns:
-        said = frame["reason"] if "reason" in frame.columns else pd.Series("", index=frame.index)
-        counted = pd.DataFrame(
-            {"rule": texts(frame["rule"]), "citation": texts(frame["citation"]), "reason": texts(said)}
-        ).value_counts()
-        rules = sorted(([*told, int(count)] for told, count in counted.items()), key=lambda row: (-row[3], *row[:3]))
+        said = frame[["rule", "citation"]].assign(reason=frame["reason"] if "reason" in frame.columns else "")
+        alike = said.groupby(list(said.columns), dropna=False, observed=True).size().reset_index(name="count")
+        counted = Counter[tuple[str, ...]]()
+        for *told, count in zip(*(texts(alike[name]) for name in said.columns), alike["count"], strict=True):
+            counted[tuple(told)] += int(count)
+        rules = sorted(([*told, count] for told, count in counted.items()), key=lambda row: (-row[3], *row[:3]))
     counts = [[*map(strings.index, told), count] for *told, count in rules]
     return _table(shown, strings, night_number) | {"all": len(frame), "rules": counts}
 

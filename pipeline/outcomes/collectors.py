@@ -44,8 +44,8 @@ def collectors(store_path: Path, as_of: dt.date, days: int, params: Params) -> d
     contacts   whether the log is delivered; made: contacts of collectors in the span, unnamed: our contacts of the span
                that name no collector
     rows       [collector, contacts, debtors, conversations, promises made] of the span
-    spoken     collector -> [contacts compared, conversations of 1, expected, difference, low, high]; kept: the same of
-               promises that fell due in the span, by who took them
+    spoken     collector -> [contacts compared, conversations of 1, expected, difference, low, high]
+    kept       collector -> [promises that fell due in the span, kept, and the same of those compared], by who took them
     money      currency -> collector -> [contacts, came in, contacts compared, came per contact, expected, difference,
                low, high], of contacts from `money_from` until before `money_until`, whose outcome is known
     readings   of spoken, kept and each currency: how many more, less, not told apart, too few
@@ -70,8 +70,10 @@ def collectors(store_path: Path, as_of: dt.date, days: int, params: Params) -> d
     due = whole["promises"]
     due = due[(due["due_on"] >= first["span"]) & (due["due_on"] < night)]
     spoken = _compared(named.assign(value=named["outcome"].isin(WE_SPOKE).astype(np.float64)))
-    kept = _compared(staged(due)[0].assign(value=(due["state"] == "kept").astype(np.float64).to_numpy()))
-    money = {str(code): _money(once(own, ["currency"])) for code, own in seen.groupby("currency", sort=True)}
+    kept = _summed(staged(due)[0].assign(is_kept=(due["state"] == "kept").astype(np.int64).to_numpy()), "is_kept", 4)
+    money = {
+        str(code): _summed(once(own, ["currency"]), "came", None) for code, own in seen.groupby("currency", sort=True)
+    }
     return {
         "contacts": "contacts" in store.versions(),
         "made": len(named),
@@ -227,9 +229,10 @@ def readings(found: dict[str, list[Any]]) -> list[int]:
     return [more, less, len(ends) - more - less, len(found) - len(ends)]
 
 
-def _money(rows: pd.DataFrame) -> dict[str, list[Any]]:
-    like = _like(rows.assign(value=rows["came"].astype(np.float64)))
-    sums = rows.groupby("agent")["came"].agg(["size", "sum"])
+def _summed(rows: pd.DataFrame, of: str, places: int | None) -> dict[str, list[Any]]:
+    """Collector -> rows, the sum of a column over them, and the column compared."""
+    like = _like(rows.assign(value=rows[of].astype(np.float64)))
+    sums = rows.groupby("agent")[of].agg(["size", "sum"])
     return {
-        str(who): [int(sums["size"][who]), int(sums["sum"][who]), *_told(row, None)] for who, row in like.iterrows()
+        str(who): [int(sums["size"][who]), int(sums["sum"][who]), *_told(row, places)] for who, row in like.iterrows()
     }

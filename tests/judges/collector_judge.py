@@ -87,7 +87,7 @@ class Collectors:
         spoken = self._compared([(row, kinds[row], float(row.outcome in SPOKE)) for row, _ in named], 4)
         due = self.kept()
         of_due, _ = staged([row for row, _ in due])
-        kept = self._compared([(row, of_due[row], value) for row, value in due], 4)
+        kept = self._summed([(row, of_due[row], value) for row, value in due], 4)
         money = self._money([row for row in seen if row.who and self.since <= row.day < self.until], kinds)
         return {
             "contacts": True,
@@ -139,12 +139,16 @@ class Collectors:
                 (row, kinds[row], float(sum(came[each.contact, each.account] for each in own)))
                 for row, own in once([row for row in rows if row.code == code])
             ]
-            told = self._compared(units, None)
-            sums = {who: [value for row, _, value in units if row.who == who] for who in told}
-            found[code] = {who: [len(sums[who]), int(sum(sums[who])), *cells] for who, cells in told.items()}
+            found[code] = self._summed(units, None)
         return found
 
     # ---- against the others ----
+
+    def _summed(self, units: list[tuple[Row, str, float]], places: int | None) -> dict[str, list[Any]]:
+        """The same, after how many rows each has, and their sum."""
+        told = self._compared(units, places)
+        sums = {who: [value for row, _, value in units if row.who == who] for who in told}
+        return {who: [len(sums[who]), int(sum(sums[who])), *cells] for who, cells in told.items()}
 
     def _compared(self, units: list[tuple[Row, str, float]], places: int | None) -> dict[str, list[Any]]:
         """Who -> rows compared, came and expected a row, the difference and its range; nothing but rows of too few."""

@@ -93,6 +93,7 @@ def test_every_figure_of_the_page_is_the_judge_s(report, judged):
     told = {(part, who) for part in ("spoken", "kept") for who in judged[part]}
     told |= {("money", code, who) for code, found in judged["money"].items() for who in found}
     assert {at[:-1] for at in shown if at[0] in ("spoken", "kept", "money")} == told
+    assert sum(shown[("kept", who, 1)] for who in judged["kept"]) > 5
 
 
 def test_a_figure_that_was_changed_is_noticed(told, judged):

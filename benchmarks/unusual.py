@@ -1,5 +1,5 @@
 """Unusual payments and identities, held against what was planted: python -m benchmarks.unusual --worlds FIRST LAST
-[--none] [--debtors N] [--rows].
+[--none] [--debtors N] [--rows]; --sample: what looking costs on the sample.
 
 Each world is simulated, taken in, and read as a night reads it. A planted case counts as found where a row of the first
 50 is of its kind and names one of its debtors. Every other row is a false positive; those that the world's innocent
@@ -54,13 +54,20 @@ class Counted:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worlds", type=int, nargs=2, metavar=("FIRST", "LAST"), required=True)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--worlds", type=int, nargs=2, metavar=("FIRST", "LAST"))
+    which.add_argument("--sample", action="store_true")
     parser.add_argument("--none", action="store_true")
     parser.add_argument("--debtors", type=int, default=1200)
     parser.add_argument("--rows", action="store_true")
     chosen = parser.parse_args(arguments)
     logging.getLogger("recoup").setLevel(logging.WARNING)
     count = Counted()
+    if chosen.sample:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = of_sample(Path(folder), count)
+        print(f"The sample: {len(rows)} case{'s' * (len(rows) != 1)}.\n{cost(count)}")
+        return
     for seed in range(*chosen.worlds):
         with tempfile.TemporaryDirectory() as folder:
             rows, truth = world(Path(folder), seed, chosen.debtors, not chosen.none, count)
@@ -76,6 +83,14 @@ def params_in(folder: Path) -> Params:
     written["paths"]["tracking_uri"] = f"sqlite:///{folder / 'mlflow.db'}"
     (folder / "params.yaml").write_text(yaml.safe_dump(written))
     return load(folder / "params.yaml")
+
+
+def of_sample(folder: Path, count: Counted) -> pd.DataFrame:
+    """Its cases; looked at once before, so that nothing is loaded or compiled while it is timed."""
+    params = params_in(folder)
+    ingest(PROJECT_PARAMS.parent / "data" / "sample", folder / "store", params)
+    found_in(folder, params, Counted())
+    return found_in(folder, params, count)
 
 
 def world(folder: Path, seed: int, debtors: int, planted: bool, count: Counted) -> tuple[pd.DataFrame, dict]:
@@ -152,11 +167,14 @@ def sentences(count: Counted, worlds: int) -> str:
     for kind in KINDS:
         own = f"planted {count.planted[kind]}, found {count.found[kind]}, " if count.planted else ""
         lines.append(f"  {kind}: {own}false {count.false[kind]} (innocent {count.innocent[kind]})")
+    return "\n".join([*lines, cost(count)])
+
+
+def cost(count: Counted) -> str:
     share = count.looked / (count.looked + count.read)
-    lines.append(
+    return (
         f"CPU seconds: {count.looked:.1f} to look, {count.read:.1f} to read the shards with all features ({share:.1%})."
     )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -620,6 +620,7 @@ class Retention(Section):
     feedback: Days | None = None
     quarantine: Days | None = None
     runs: Days | None = None
+    versions: Days | None = None
     even_if_needed: bool = False
 
 

@@ -1,5 +1,5 @@
 """Commands of what is kept: forgetting a person, handing one's own data over, making a published night again, deciding
-on rows set aside.
+on rows set aside, few files in place of many.
 """
 
 from __future__ import annotations
@@ -78,6 +78,24 @@ def reproduce(params: Params, store: Path, as_of: dt.date, out: Path, folder: Pa
     found = make_again(store, as_of, out, params, judge, folder)
     click.echo(found.text())
     found.check()
+
+
+@command(
+    STORE,
+    option("--vacuum", is_flag=True, help="Also let go of files that no kept night and no late delivery needs."),
+    option(
+        "--out",
+        "outs",
+        type=FOLDER,
+        multiple=True,
+        help="Folder of nights of this store; may be given again [default: paths.out].",
+    ),
+)
+def compact(params: Params, store: Path, vacuum: bool, outs: tuple[Path, ...]) -> None:
+    """Bring the store's many small files together; every version that is needed stays readable."""
+    from pipeline.keeping.compaction import compact as bring_together
+
+    click.echo(bring_together(store, outs or (params.paths.out,), vacuum).text())
 
 
 @cli.group()

@@ -44,3 +44,21 @@ class FormUnknown(UsageError):
     @classmethod
     def of_file(cls) -> FormUnknown:
         return cls("--out must end in .html, to be read, or in .json, for a program.")
+
+
+class VacuumRefused(ContractError):
+    """Nobody can tell which versions of the store are needed."""
+
+    @classmethod
+    def no_nights(cls, outs: Sequence[str]) -> VacuumRefused:
+        return cls(
+            f"The store remembers nights, and none is kept in {', '.join(map(repr, outs))}. Name the folders of its "
+            "nights with --out, each of them: files that only they need would go."
+        )
+
+    @classmethod
+    def unreadable(cls, night: str) -> VacuumRefused:
+        return cls(
+            f"The manifest of night {night} cannot be read: nobody knows which versions of the store it needs. "
+            "Run `recoup verify`, put the night's files back or remove its folder, then run again."
+        )

@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import pyarrow as pa
 from features.days import day_number, day_of_text
 from features.errors import LockHeld
 from models.folder import CARD_FILE, digest_of
+from pipeline.keeping.compaction import let_go, needed_versions
+from pipeline.keeping.refusals import VacuumRefused
 from pipeline.night.alarm import replaced_in
 from pipeline.night.pins import Stamps
 from pipeline.pages.record import CURRENT, MANIFEST, NIGHT, nights, read_manifest, vouch
@@ -95,6 +97,7 @@ def retire(store_path: Path, out: Path, as_of: dt.date, params: Params) -> Retir
             work.tables()
             work.quarantine()
             work.runs()
+            work.versions()
     except LockHeld:
         return Retired({}, {}, busy=True)
     return Retired(work.gone, work.held, work.waiting)
@@ -217,6 +220,16 @@ class _Work:
             if folder.name not in promoted and taught is not None and taught < first:
                 shutil.rmtree(folder)
                 self._count(self.gone, "runs")
+
+    def versions(self) -> None:
+        """Files of delivered tables that only versions of deliveries before need, once no kept night is made from them.
+        Nothing goes where a kept night does not tell what it was made from.
+        """
+        first = self._before("versions")
+        if first is None:
+            return
+        with suppress(VacuumRefused):
+            self._count(self.gone, "files", let_go(self.store, needed_versions(self.store, [self.out], first))[0])
 
     def _promoted(self) -> set[str]:
         found, record = set(), read_record(self.store.path) if (self.store.path / MODELS).exists() else None

@@ -110,7 +110,9 @@ class DeltaTables:
 
     def every_file(self, name: str) -> list[Path]:
         """Every data file of a table on the disk, of whichever version, or of none."""
-        return sorted(place for place in (self.path / name).rglob("*.parquet") if not place.name.startswith("."))
+        folder = self.path / name
+        found = [*folder.glob("*.parquet"), *folder.glob("[a-z]*=*/*.parquet")]  # the log has such files, too
+        return sorted(place for place in found if not place.name.startswith("."))
 
     def rows(self, name: str, version: int | None = None) -> int:
         """How many the table's log counts."""

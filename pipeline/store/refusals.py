@@ -148,7 +148,7 @@ class NotStored(InputMissing):
     def vacuumed(cls, table: str, version: int) -> NotStored:
         return cls(
             f"Version {version} of table {table!r} is no longer kept: no kept night needs it, "
-            "so `recoup compact --vacuum` or retention.superseded of the params let it go."
+            "so `recoup compact --vacuum` or retention.versions of the params let it go."
         )
 
     @classmethod

@@ -112,6 +112,7 @@ def test_the_log_is_read_from_its_last_checkpoint_on(checkpointed):
     before = {version: Store(checkpointed.path).delta.files("scores", version) for version in (1, 3, 5, None)}
     assert [sum(map(len, found.values())) for found in before.values()] == [1, 3, 5, 6]
     assert Store(checkpointed.path).delta.rows("scores") == 18
+    assert len(checkpointed.delta.every_file("scores")) == 6  # of the log's own none
     (log / f"{1:020d}.json").unlink()  # the newest version stands on nothing so old
     assert Store(checkpointed.path).delta.files("scores") == before[None]
     assert Store(checkpointed.path).delta.files("scores", 5) == before[5]

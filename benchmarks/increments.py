@@ -3,10 +3,11 @@
 A made-up book of so many accounts is loaded once, two years of it. Then come daily deliveries: payments and reversals,
 contacts, statuses, charges, changed accounts, rows that became known late and rows that came before. They are the same
 for every size of the book, which lies in as many shards. Each goes in by `recoup ingest`, a process of its own, of
-which stand here: seconds of processor, peak memory, bytes and files written, and the files that the store then has.
-What a night reads of the store is timed beside it. Prints the first and the last ten nights and the slope a night with
-its interval of 95 % (Newey-West, five lags), and of several sizes the cost of the last ten nights beside that of the
-smallest. --plot FILE.png draws it.
+which stand here: seconds of processor, peak memory, bytes and files written, and the files that the store then has, of
+which those go that neither the newest version nor the last seven deliveries need (`retention.versions`, timed by
+itself). What a night reads of the store is timed beside it. Prints the first and the last ten nights and the slope a
+night with its interval of 95 % (Newey-West, five lags), and of several sizes the cost of the last ten nights beside
+that of the smallest. --plot FILE.png draws it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ DEBTORS_PER_ACCOUNT = 0.7
 A_YEAR = {"payments": 9, "contacts": 13, "charges": 12, "statuses": 1}
 A_DAY = {"payments": 600, "contacts": 1200, "charges": 300, "statuses": 60}
 ACTIVE, REVERSED, CHANGED, LATE, AGAIN = 20_000, 20, 40, 30, 100
-MEASURES = ("cpu_s", "peak_mib", "written_mib", "files_written", "files", "store_mib", "read_cpu_s")
+MEASURES = ("cpu_s", "peak_mib", "written_mib", "files_written", "vacuum_cpu_s", "files", "store_mib", "read_cpu_s")
 LAGS = 5
 
 Rows = dict[str, dict[str, np.ndarray]]
@@ -64,9 +65,10 @@ def main(given: Sequence[str] | None = None) -> None:
         parser.error(f"--accounts must be {ACTIVE} or more: the deliveries speak of so many.")
     chosen.work.mkdir(parents=True, exist_ok=True)
     sent = [sending(night, chosen.seed) for night in range(chosen.nights)]
-    found = {accounts: lived(accounts, sent, chosen.work, chosen.seed) for accounts in chosen.accounts}
-    for accounts, nights in found.items():
-        print(table(accounts, nights))
+    found = {}
+    for accounts in chosen.accounts:
+        found[accounts] = lived(accounts, sent, chosen.work, chosen.seed)
+        print(table(accounts, found[accounts]), flush=True)
     print(beside(found))
     if chosen.json:
         chosen.json.write_text(json.dumps({str(accounts): nights for accounts, nights in found.items()}, indent=1))
@@ -199,11 +201,14 @@ def lived(accounts: int, sent: Sequence[Rows], work: Path, seed: int) -> list[di
         spent = _spent("ingest", *given)
         after = _standing(store)
         new = [size for place, (size, stamp) in after.items() if before.get(place) != (size, stamp)]
+        vacuumed = _vacuum(store)
+        after = _standing(store)
         found.append(
             {
                 **spent,
                 "written_mib": sum(new) / 2**20,
                 "files_written": len(new),
+                "vacuum_cpu_s": vacuumed,
                 "files": len(after),
                 "store_mib": sum(size for size, _ in after.values()) / 2**20,
                 "read_cpu_s": _reading(store),
@@ -243,6 +248,19 @@ def _spent(*command: object) -> dict[str, float]:
     if process.returncode:
         raise SystemExit(f"recoup {command[0]} ended with {process.returncode}: {said}")
     return {"cpu_s": used.ru_utime + used.ru_stime, "peak_mib": int(said.split()[-1]) / 1024}
+
+
+def _vacuum(place: Path) -> float:
+    """Seconds of processor in which files go that no version in use needs, as at the end of a night."""
+    from pipeline.keeping.compaction import let_go, needed_versions
+    from pipeline.store.locks import only_run
+    from pipeline.store.store import Store
+
+    started = time.process_time()
+    store = Store(place)
+    with only_run(place):
+        let_go(store, needed_versions(store, []))
+    return time.process_time() - started
 
 
 def _reading(place: Path) -> float:

@@ -316,6 +316,17 @@ def test_an_agency_that_nothing_names_is_told_apart_and_earns_what_is_not_known(
     assert found == [[5502, 0], [5002, 500]]
 
 
+def test_an_agency_that_becomes_known_after_the_payment_stands_in_the_report_that_knows_of_it(tmp_path):
+    late = status(status="agency", from_on="2026-02-10", known_at="2026-03-05T10:00:00+01:00")
+    taken(tmp_path, payments=[payment(occurred_at="2026-02-12T10:00:00+01:00", amount="40.02")], statuses=[late])
+    found = []
+    for night, days in ((dt.date(2026, 3, 1), 28), (dt.date(2026, 4, 1), 31)):
+        place = write_reports(tmp_path / "store", tmp_path / "out", night, days, PARAMS, "en")
+        told = json.loads((place / "figures.json").read_text())["portfolios"]["paris"]["commission"]["EUR"]
+        found.append((told["amount"], told["rows"]))
+    assert found == [(4002, []), (0, [["", None, 4002, None, 0]])]
+
+
 def test_without_a_lot_nothing_is_said():
     rows = pd.DataFrame({"arm": ["worked"] * 40, "as_of": 1})
     assert added(rows, 44) == {"state": "no_lot"}

@@ -53,8 +53,10 @@ class Speech:
         return self.number(value, 2)
 
     def points(self, part: float | None) -> str:
-        """A part of 1 as a number of 100, with one decimal."""
-        return DASH if part is None else format_decimal(100 * part, format="#,##0.0", locale=self.locale)
+        """A part of 1 as a number of 100, with one decimal; next to nothing has no sign."""
+        if part is None:
+            return DASH
+        return format_decimal(100 * part if abs(part) > 0.0005 else 0, format="#,##0.0", locale=self.locale)
 
     def share(self, part: float | None, places: int = 0) -> str:
         if part is None:

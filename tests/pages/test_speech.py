@@ -30,3 +30,11 @@ def test_days_shares_and_counts_read_as_the_language_writes_them():
     assert (english.share(0.1234, 1), french.share(0.5), english.share(None)) == ("12.3%", "50\u202f%", "–")
     assert (english.count(12345), french.count(12345)) == ("12,345", "12\u202f345")
     assert (english.month("2026-09"), french.month("2026-09")) == ("Sept 2026", "sept. 2026")
+
+
+def test_numbers_have_the_decimals_that_are_asked_for_and_next_to_nothing_has_no_sign():
+    english, german = Speech("en"), Speech("de")
+    assert [english.number(1234.5, places) for places in (None, 0, 2)] == ["1,234.5", "1,234", "1,234.50"]
+    assert [german.number(1234.5), german.factor(0.625)] == ["1.234,5", "0,62"]
+    assert [english.number(value) for value in (None, float("nan"), float("inf"))] == ["–"] * 3
+    assert [english.points(part) for part in (-0.0004, -0.0006, 0.0004, None)] == ["0.0", "-0.1", "0.0", "–"]

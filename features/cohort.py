@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from features.doors import for_scorable
+from features.doors import ALWAYS, for_scorable
 from features.errors import ContractError
 from features.ledger import READ, Ledger, figures_at, history
 from features.statuses import StatusLog
-from features.tables import NO_DAY, InnerTables
+from features.tables import NO_DAY, NUMBERS, InnerTables
 from features.terms import Terms, WatchTerms
 from features.versions import arranged, column, superseded_on
 
@@ -191,13 +191,29 @@ def _falling_due(
 ) -> tuple[np.ndarray, np.ndarray]:
     """due_amount and next_due_on of accounts that are not overdue on the night; NO_DAY where nothing falls due."""
     end = night + watch.days_ahead
-    rows = {name: tables[name]["known_on"].to_numpy() < night for name in READ if name in tables}
-    seen = InnerTables({name: tables[name] if own.all() else tables[name][own] for name, own in rows.items()})
+    seen = InnerTables({name: _in_sight(tables[name], name, night) for name in READ if name in tables})
     ahead = history(seen, terms, first_day=end, last_day=end)
     _, arrears, days_past_due = figures_at(ahead, account_no, np.full(account_no.size, end, np.int32))
     falls_due = days_past_due > 0
     next_due_on = np.where(falls_due, np.maximum(end - days_past_due, night), NO_DAY).astype(np.int32)
     return np.where(falls_due, arrears, 0), next_due_on
+
+
+def _in_sight(frame: pd.DataFrame, table: str, night: int) -> pd.DataFrame:
+    """The rows known before the night; where some are not, without the texts that a ledger looks at by number or not at
+    all.
+    """
+    rows = frame["known_on"].to_numpy() < night
+    if rows.all():
+        return frame
+    needed = [
+        name
+        for name, kind in frame.dtypes.items()
+        if table == "accounts"
+        or not isinstance(kind, pd.StringDtype)
+        or (NUMBERS[name] not in frame if name in NUMBERS else name in ALWAYS[table])
+    ]
+    return frame[needed][rows]
 
 
 def known(tables: Mapping[str, pd.DataFrame], as_of: Sequence[int]) -> pd.DataFrame:

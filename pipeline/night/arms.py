@@ -81,8 +81,10 @@ def settled(job: Job, seen: View, store: Store) -> pd.DataFrame:
     Labelled as a panel is: by what was known before horizon and maturity of the draw were over. One still immature
     waits for another night.
     """
-    known = seen.tables["accounts"]["account_id"]
-    own = job.unsettled[job.unsettled["account_id"].isin(known)].rename(columns={"drawn_on": "as_of"})
+    own = job.unsettled.rename(columns={"drawn_on": "as_of"})
+    if len(own):
+        known = set(seen.tables["accounts"]["account_id"].tolist())
+        own = own[[name in known for name in own["account_id"].tolist()]]
     reach = complete_through(store, job.versions).get("payments")
     if own.empty or reach is None:
         return pd.DataFrame(

@@ -73,7 +73,7 @@ def asked_by_due_day(job: Job, seen: View, store: Store) -> pd.DataFrame:
     if rows.empty:
         return nobody()
     found = rulings(case_of(seen, store, job.versions, job.as_of, job.params, rows), job.as_of)
-    people = known_people(seen, job.as_of)
+    people = known_people(seen.tables["accounts"], job.as_of)
     by_account = people.set_index("account_no")
     payer = by_account["payer"].reindex(rows["account_no"]).to_numpy(np.int64)
     usual = habits(_paid(seen, by_account["payer"], job.as_of), int(people["payer"].max()) + 1, job.as_of)

@@ -183,7 +183,7 @@ def _options(rows: pd.DataFrame, worked: list[Worked], terms: ValueTerms, params
     about = rows[["account_no", "portfolio", "currency", terms.of, "appointment_at", "own_days_to_pay"]]
     permitted = channels.merge(about, on="account_no", validate="many_to_one")
     permitted["appointed"] = (permitted["appointment_at"] != NO_TIME) & (permitted["channel"] == "call")
-    segments = segment_rates(counts, sorted(set(rows["portfolio"].astype("str"))))
+    segments = segment_rates(counts, sorted(rows["portfolio"].astype("str").unique()))
     value = pd.Series(worth(rows, terms)["worth"].to_numpy(), index=rows["account_no"].to_numpy())
     pauses: dict[str, int] = {}
     for rule in law_of(params).all_rules.values():
@@ -299,7 +299,7 @@ def _value_terms(rows: pd.DataFrame, worked: list[Worked], params: Params) -> Va
     half the horizon for a portfolio that recovered nothing then.
     """
     waits = pd.concat([one.waits for one in worked]).groupby("portfolio")[["money", "money_days"]].sum()
-    names = sorted(set(rows["portfolio"].astype("str")))
+    names = sorted(rows["portfolio"].astype("str").unique())
     days = dict.fromkeys(names, params.label.horizon_days / 2)
     days |= {name: float(row["money_days"] / row["money"]) for name, row in waits.iterrows() if row["money"] > 0}
     return ValueTerms(

@@ -4,6 +4,7 @@ said to and heard from its debtor lately.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -224,10 +225,9 @@ def _languages(case: Case, night: int) -> np.ndarray:
     if "language" not in accounts:
         return np.full(len(case.cohort), "", object)
     known = accounts[accounts["known_on"].to_numpy() < night].drop_duplicates("account_no", keep="last")
-    said = (
-        known["language"].astype(object).fillna("").astype("str").str.strip().str.lower().str.split("[-_]", regex=True)
-    )
-    first = pd.Series(said.str[0].to_numpy(), index=known["account_no"].to_numpy())
+    codes, names = pd.factorize(known["language"].astype(object).fillna("").astype("str"))
+    parts = np.array([re.split("[-_]", name.strip().lower())[0] for name in names], object)
+    first = pd.Series(parts[codes], index=known["account_no"].to_numpy())
     return first.reindex(case.cohort["account_no"]).fillna("").to_numpy(object)
 
 

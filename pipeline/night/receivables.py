@@ -64,7 +64,7 @@ def receivables_shard(job: Job, seen: View) -> tuple[pd.DataFrame, pd.DataFrame]
     about = {name: owing[name].to_numpy()[place] for name in ITEMS if name in ABOUT}
     items = items.assign(**about)[list(ITEMS)].astype(ITEMS)
     owes = (owing["balance"] != 0) | (owing[list(UNTIED_COLUMNS)] != 0).any(axis=1)
-    owes |= owing["account_id"].isin(items["account_id"])
+    owes |= np.isin(np.arange(len(owing)), place)
     return items, owing[owes.to_numpy()].reset_index(drop=True)[list(OWING)].astype(OWING)
 
 
@@ -167,8 +167,8 @@ def _debtors(rows: pd.DataFrame, accounts: pd.DataFrame, own: Receivables, job: 
     whole = ["items", "open_amount", "overdue", "disputed", "oldest_days", "dunning_level"]
     found[whole] = found[whole].fillna(0).astype("int64")
     stops = {OVERDUE: found["oldest_days"] >= own.order_stop_days, OVER_LIMIT: found["limit_use"] > 1}
-    said = pd.DataFrame({name: np.where(holds, name, "") for name, holds in stops.items()}, index=found.index)
-    found["order_stop"] = said.agg(" ".join, axis=1).str.strip() if len(said) else ""
+    said = [np.where(holds, name, "") for name, holds in stops.items()]
+    found["order_stop"] = [" ".join(filter(None, told)) for told in zip(*said, strict=True)]
     found = found.reset_index()
     money = job.params.money
     rates = {**money.rates, money.reporting_currency: 1.0}

@@ -88,14 +88,13 @@ def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
     cohort, recorded, accounts = seen.cohort.frame, judged.recorded, judged.accounts
     if job.params.treatments is None:
         cohort, recorded, accounts = cohort.iloc[:0], recorded.iloc[:0], accounts.iloc[:0]
-    people = known_people(seen, job.as_of)
+    everybody = seen.tables["accounts"]
+    people = known_people(everybody if job.params.treatments is not None else everybody.iloc[:0], job.as_of)
     own = people.set_index("account_no")["payer"].reindex(cohort["account_no"]).to_numpy(np.int64)
     began = _began(cohort, job.as_of)
     owners = people.set_index("account_no")["debtor_id"]
     agreed, stands = binding(seen, owners, cohort, job.as_of, job.params)
     payers = people.drop_duplicates("payer").sort_values("payer").assign(day=job.as_of)
-    if job.params.treatments is None:
-        payers = payers.iloc[:0]  # nobody asks what anybody can pay
     can, _ = spare_money(payers[["debtor_id", "currency", "day"]], people, seen.tables, seen.ledger)
     return pd.DataFrame(
         {
@@ -114,10 +113,9 @@ def asked_about(job: Job, seen: View, judged: Rulings) -> pd.DataFrame:
     )
 
 
-def known_people(seen: View, night: int) -> pd.DataFrame:
+def known_people(accounts: pd.DataFrame, night: int) -> pd.DataFrame:
     """account_no and payer of the known accounts, as last known: a number for each debtor and currency."""
-    known = seen.tables["accounts"]
-    known = known[known["known_on"].to_numpy() < night].sort_values(["account_no", "known_at"], kind="stable")
+    known = accounts[accounts["known_on"].to_numpy() < night].sort_values(["account_no", "known_at"], kind="stable")
     last = known.drop_duplicates("account_no", keep="last").reset_index(drop=True)
     payer = pd.factorize(last["debtor_id"].astype("str") + "|" + last["currency"].astype("str"), sort=True)[0]
     return last.assign(payer=payer.astype(np.int64))

@@ -274,7 +274,7 @@ def _currencies(night: Night) -> list[str]:
     for name in FILLED:
         frame = getattr(night, name)
         if frame is not None and "currency" in frame.columns:
-            named |= set(frame["currency"].dropna().astype(str))
+            named |= set(frame["currency"].dropna().astype(str).unique())
     unknown = sorted(named - set(night.decimals))
     return (
         [f"Currencies {', '.join(map(repr, unknown))} have no number of decimals. Add them to the night's decimals."]

@@ -17,6 +17,7 @@ from pipeline.pages.publication import amounts, currency_of, days, figures, inst
 # after a separator inside the text: a reader with another separator (";" in French Excel,
 # tab on a paste) splits there, whatever we quote.
 _STARTS_A_FORMULA = re.compile('(^|[;,|"\t\r\n])([\\s\u00a0]*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])')
+_TO_CHANGE = re.compile('(?:^|[;,|"\t\r\n])[\\s\u00a0]*[=+\\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]')  # by `safe`
 _CONTROL_FIRST = re.compile(r"^(?=[\t\r\n])")
 _AT_ONCE = 20_000  # rows that are held as text
 
@@ -104,8 +105,8 @@ def _cells(frame: pd.DataFrame, column: str, decimals: Mapping[str, int], report
 
 
 def _all_safe(cells: list[str]) -> list[str]:
-    """`safe` of each cell; a text that comes often is looked at once, one of letters and digits alone not at all."""
-    changed = {text: told for text in set(cells) if not text.isalnum() and (told := safe(text)) != text}
+    """`safe` of each cell; a text that comes often is looked at once."""
+    changed = {text: safe(text) for text in set(cells) if _TO_CHANGE.search(text)}
     return [changed.get(text, text) for text in cells] if changed else cells
 
 

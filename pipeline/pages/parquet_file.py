@@ -36,7 +36,7 @@ def write_published(frame: pd.DataFrame, decimals: Mapping[str, int], path: Path
         str(code)
         for name in ("currency", "reporting_currency")
         if name in frame.columns
-        for code in frame[name].dropna()
+        for code in frame[name].dropna().unique()
     }
     schema = pa.schema([(name, _TYPES[kind]) for name, kind in kinds.items()])
     told = {"recoup.decimals": json.dumps({code: decimals[code] for code in sorted(named)})} if named else None

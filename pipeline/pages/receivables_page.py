@@ -58,6 +58,7 @@ def _levels(debtors: pd.DataFrame, said: Mapping[str, Any], speech: Speech) -> l
 def _debtors(
     debtors: pd.DataFrame, items: pd.DataFrame, said: Mapping[str, Any], speech: Speech
 ) -> list[dict[str, Any]]:
+    items = items[items["debtor_id"].isin(debtors["debtor_id"])] if len(items) else items
     own = dict(tuple(items.groupby(["debtor_id", "currency"], sort=False))) if len(items) else {}
     found = []
     for row in debtors.itertuples():

@@ -97,6 +97,9 @@ def test_no_text_starts_a_formula_whatever_the_separator(text):
         assert not any(cell.strip('" \u00a0\t\r\n').startswith(SIGNS) for cell in made.split(separator))
     assert made.replace("'", "") == text.replace("'", "")
     assert safe(made) == made
+    assert csv_text(pd.DataFrame({"rule": [text]}), DECIMALS, "EUR") == csv_text(
+        pd.DataFrame({"rule": [made]}), DECIMALS, "EUR"
+    )
 
 
 @given(st.text(alphabet=st.characters(categories=["L", "N", "Zs"]), max_size=30))

@@ -41,6 +41,7 @@ from pipeline.intake.gaps import accepted, gaps
 from pipeline.intake.quarantine import RULE_VERSION
 from pipeline.intake.refusals import DeliveryMissing, DeliveryRefused, SettingRefused, shown
 from pipeline.intake.report import IngestReport, TableReport
+from pipeline.intake.shard_size import check_fits
 from pipeline.intake.table import SetAside, TableIntake, Taken, know_accounts, know_charges, view_stored
 from pipeline.params import Params, Source
 from pipeline.store import commit
@@ -188,6 +189,10 @@ class _Intake:
         spill, delivered = self.staging / "spill", sum(part.stamp[0] for part in self.delivery.parts)
         with engine(self._folders(), spill, limits.memory_limit, limits.spill_limit, delivered) as self.engine:
             checked = self._check(before.state)
+            if not before.records:
+                files = {name: each.files for name, each in checked.taken.items()}
+                shards = self.store.shards if self.store else self.terms.params.store.shards
+                check_fits(files, shards, self.engine.size_of(limits.memory_limit), limits.memory_limit)
         return self._conclude(before, checked)
 
     def _folders(self) -> set[Path]:

@@ -81,6 +81,14 @@ class SettingRefused(UsageError):
         return cls(f"The delivery needs more than engine.memory_limit {limit!r} of the params. Raise it.")
 
     @classmethod
+    def shard(cls, needed: int, shards: int, enough: int, limit: str) -> SettingRefused:
+        return cls(
+            f"The largest of {shards} shards needs {needed / 1e6:,.1f} MB of memory, more than engine.memory_limit "
+            f"{limit!r} of the params. Set store.shards to {enough} or more, or raise the limit: the number of shards "
+            "cannot change once a delivery is in."
+        )
+
+    @classmethod
     def spill(cls, limit: str) -> SettingRefused:
         return cls(
             f"The delivery needs more than engine.spill_limit {limit!r} of the disk (LIMIT_SPILL). Raise it where the "

@@ -18,6 +18,7 @@ from pipeline.panel.panel import panel
 from pipeline.panel.view import features_of
 from pipeline.params import load
 from pipeline.store.store import Store
+from tests.worlds.bounded import memory_group
 from tests.worlds.cohorts import frame_of
 from tests.worlds.deliveries import PAYMENTS, codes, payment, taken
 from tests.worlds.houses import short_terms
@@ -108,8 +109,21 @@ LIBRARIES_MIB = 300  # what an intake needs beside its engine
 NIGHT_MIB = 3_000
 
 
+def test_who_takes_more_than_its_group_may_is_killed():
+    program = "import sys; from pathlib import Path; from tests.worlds import bounded; bounded.join(Path(sys.argv[1]))"
+    with memory_group(100) as group:
+        if group is None:
+            pytest.skip("this user may not bound the memory of a process")
+        for mib, ended in ((20, 0), (200, -9)):
+            taking = f"{program}; held = b'x' * ({mib} << 20); bounded.leave(Path(sys.argv[1]))"
+            done = subprocess.run([sys.executable, "-c", taking, str(group)], cwd=HOUSE, check=False)
+            assert done.returncode == ended, mib
+
+
 def test_r20_many_events_finish_within_the_limit_and_leave_nothing(attacks, tmp_path):
-    """engine.memory_limit bounds the intake; a night holds a shard. In a process of its own."""
+    """engine.memory_limit bounds the intake; a night holds a shard. In a process of its own, which the kernel kills
+    where its intake takes more, if this user may have it so.
+    """
     events = attacks.count
     place = short_terms(tmp_path)
     text = place.read_text().replace("  shards: 2\n", f"  shards: {max(events // 3_000_000, 2)}\n")
@@ -117,7 +131,8 @@ def test_r20_many_events_finish_within_the_limit_and_leave_nothing(attacks, tmp_
     (tmp_path / "temp").mkdir()
     given = [sys.executable, "-m", "tests.worlds.many", str(tmp_path), str(events), str(attacks.seed)]
     environment = {**os.environ, "TMPDIR": str(tmp_path / "temp"), "OMP_NUM_THREADS": "1"}
-    with attacks.one(events):
+    with attacks.one(events), memory_group(int(LIMIT_MIB + LIBRARIES_MIB)) as group:
+        given += [] if group is None else [str(group)]
         done = subprocess.run(given, cwd=HOUSE, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout.splitlines()[-1])

@@ -1,6 +1,7 @@
-"""A night of so many payments, from a delivery to a list: `python -m tests.worlds.many FOLDER EVENTS SEED`, with
-FOLDER/params.yaml. Prints the peak of its memory (MiB) once the delivery is in, and after the night, and how many
-accounts it ranked, as JSON. The delivery is made by another process.
+"""A night of so many payments, from a delivery to a list: `python -m tests.worlds.many FOLDER EVENTS SEED [GROUP]`,
+with FOLDER/params.yaml; the intake in a control group that bounds its memory, where one is named. Prints the peak of
+the process's memory (MiB) once the delivery is in, and after the night, and how many accounts it ranked, as JSON. The
+delivery is made by another process.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.intake.ingest import ingest
 from pipeline.params import load
+from tests.worlds.bounded import join, leave
 
 THROUGH, STEP = "2026-09-30", 1_000_000
 EMPTY = {"contacts": "contact_id,account_id,occurred_at,channel,direction", "statuses": "account_id,status,from_on"}
@@ -60,13 +62,17 @@ def delivered(source: Path, events: int, seed: int, accounts: int | None = None)
         (source / f"{name}.control.json").write_text(json.dumps({"rows": 0, "complete_through": THROUGH}))
 
 
-def main(folder: Path, events: int, seed: int) -> None:
+def main(folder: Path, events: int, seed: int, group: Path | None = None) -> None:
     params = load(folder / "params.yaml")
     maker = get_context("spawn").Process(target=delivered, args=(folder / "source", events, seed))
     maker.start()
     maker.join()
+    if group is not None:
+        join(group)
     ingest(folder / "source", folder / "store", params)
     intake = peak()
+    if group is not None:
+        leave(group)
     from pipeline.night.night import publish_night  # an intake has no need of its libraries
     from pipeline.night.stages import Stages
 
@@ -83,4 +89,4 @@ def peak() -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *map(Path, sys.argv[4:]))

@@ -1,4 +1,5 @@
-"""What a night costs beside its floor: python -m benchmarks.night [--debtors N] [--copies N] [--work DIR] [--again].
+"""What a night costs beside its floor:
+python -m benchmarks.night [--debtors N] [--copies N] [--work DIR] [--again] [--profile].
 
 Makes a store with an approved model, publishes a night from it and prints, and writes to WORK/night.json, the
 processor seconds and peak memory of each command and of each stage of the night. The floor is measured in the same
@@ -6,29 +7,33 @@ run: every event file of the store read whole, once, by one thread, and what the
 night's scorable accounts. Processor seconds do not depend on who else works on the machine as much as the clock does.
 
 copies: every account of the simulated ones again under other names. Models are taught on a seeded sample of debtors
-(cohort.sample_debtors), the night scores everybody. again: the store that stands in WORK. `benchmarks.features` sets
-features against a plain read.
+(cohort.sample_debtors), the night scores everybody. again: the store that stands in WORK. profile: the functions of
+the house that took most, as shares of the night, each with all that it calls. `benchmarks.features` sets features
+against a plain read.
 """
 
 from __future__ import annotations
 
 import argparse
+import cProfile
 import datetime as dt
 import json
 import os
+import pstats
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 TAUGHT_DEBTORS = 10_000
-PARAMS = Path(__file__).parents[1] / "params.yaml"
+HOUSE = Path(__file__).parents[1]
+PARAMS, SHOWN = HOUSE / "params.yaml", 60
 FACES = ("write_xlsx", "html")  # what makes workbook and page, in pipeline.pages.publish
 STEPS = 3  # times that a floor is measured; the least counts, for a floor is what it takes at best
 
@@ -42,12 +47,13 @@ def main() -> None:
     arguments.add_argument("--shards", type=int, default=8)
     arguments.add_argument("--work", type=Path, default=Path("work/benchmark"))
     arguments.add_argument("--again", action="store_true")
+    arguments.add_argument("--profile", action="store_true")
     for hidden in ("--night", "--floor"):
         arguments.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
     chosen = arguments.parse_args()
     params, store = chosen.work / "params.yaml", chosen.work / "store"
     if chosen.night:
-        print(json.dumps(_night(store, chosen.as_of, chosen.work / "out", params)))
+        print(json.dumps(_night(store, chosen.as_of, chosen.work / "out", params, chosen.profile)))
         return
     if chosen.floor:
         print(json.dumps(_floor(store, chosen.as_of, params)))
@@ -55,6 +61,10 @@ def main() -> None:
     rows = [] if chosen.again else _made(chosen, store, params)
     shutil.rmtree(chosen.work / "out", ignore_errors=True)
     asked = (sys.executable, "-m", "benchmarks.night", "--work", chosen.work, "--as-of", chosen.as_of)
+    if chosen.profile:
+        shown = json.loads(_timed("profile", *asked, "--night", "--profile")["last_line"])["parts"]
+        print("\n".join(f"{share:>7.1%} {calls:>6,} x  {name}" for name, calls, share in shown))
+        return
     night, floor = (_timed(name, *asked, f"--{name}") for name in ("night", "floor"))
     inside, least = (json.loads(row.pop("last_line")) for row in (night, floor))
     manifest = json.loads((chosen.work / "out" / chosen.as_of / "manifest.json").read_text())
@@ -128,8 +138,10 @@ def _timed(stage: str, *command: object) -> dict[str, Any]:
     return {"stage": stage, "cpu": cpu, "peak_mib": used.ru_maxrss / 1024, "last_line": last_line}
 
 
-def _night(store: Path, as_of: str, out: Path, params_file: Path) -> dict[str, dict[str, float]]:
-    """Publish a night in this process; processor seconds of its stages, and of workbook and page."""
+def _night(store: Path, as_of: str, out: Path, params_file: Path, profile: bool = False) -> dict[str, Any]:
+    """Publish a night in this process; processor seconds of its stages, and of workbook and page; with a profile the
+    functions of the house that took most, each with all that it calls.
+    """
     from pipeline.night.stages import Stages
     from pipeline.pages import publish
     from pipeline.params import load
@@ -160,8 +172,15 @@ def _night(store: Path, as_of: str, out: Path, params_file: Path) -> dict[str, d
     Stages.stage = stage  # pyrefly: ignore[bad-assignment]
     for name in FACES:
         setattr(publish, name, timed(name))
-    night_from_store(store, dt.date.fromisoformat(as_of), out, load(params_file))
-    return {"stages": stages, "faces": faces}
+    profiled = cProfile.Profile()
+    with profiled if profile else nullcontext():
+        night_from_store(store, dt.date.fromisoformat(as_of), out, load(params_file))
+    told: Any = pstats.Stats(profiled) if profile else None
+    found, whole = (told.stats, told.total_tt) if profile else ({}, 1.0)
+    own = [(name, calls, cpu) for name, (_, calls, _, cpu, _) in found.items() if str(HOUSE) in name[0]]
+    own = sorted(own, key=lambda each: -each[2])[:SHOWN]
+    parts = [(f"{Path(file).relative_to(HOUSE)} {called}", calls, cpu / whole) for (file, _, called), calls, cpu in own]
+    return {"stages": stages, "faces": faces, "parts": parts}
 
 
 def _floor(store_path: Path, as_of: str, params_file: Path) -> dict[str, Any]:

@@ -34,6 +34,7 @@ import yaml
 TAUGHT_DEBTORS = 10_000
 HOUSE = Path(__file__).parents[1]
 PARAMS, SHOWN = HOUSE / "params.yaml", 60
+ROOMS = ("features", "models", "pipeline")
 FACES = ("write_xlsx", "html")  # what makes workbook and page, in pipeline.pages.publish
 STEPS = 3  # times that a floor is measured; the least counts, for a floor is what it takes at best
 
@@ -175,12 +176,17 @@ def _night(store: Path, as_of: str, out: Path, params_file: Path, profile: bool 
     profiled = cProfile.Profile()
     with profiled if profile else nullcontext():
         night_from_store(store, dt.date.fromisoformat(as_of), out, load(params_file))
-    told: Any = pstats.Stats(profiled) if profile else None
-    found, whole = (told.stats, told.total_tt) if profile else ({}, 1.0)
-    own = [(name, calls, cpu) for name, (_, calls, _, cpu, _) in found.items() if str(HOUSE) in name[0]]
-    own = sorted(own, key=lambda each: -each[2])[:SHOWN]
-    parts = [(f"{Path(file).relative_to(HOUSE)} {called}", calls, cpu / whole) for (file, _, called), calls, cpu in own]
-    return {"stages": stages, "faces": faces, "parts": parts}
+    return {"stages": stages, "faces": faces, "parts": _parts(pstats.Stats(profiled)) if profile else []}
+
+
+def _parts(told: Any) -> list[tuple[str, int, float]]:
+    """Function of the house, its calls, and its share of the profile with all that it calls: those that took most."""
+    own = [
+        (f"{Path(file).relative_to(HOUSE)} {called}", calls, whole / told.total_tt)
+        for (file, _, called), (_, calls, _, whole, _) in told.stats.items()
+        if file.startswith(tuple(f"{HOUSE / room}{os.sep}" for room in ROOMS))
+    ]
+    return sorted(own, key=lambda each: -each[2])[:SHOWN]
 
 
 def _floor(store_path: Path, as_of: str, params_file: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from features.aliases import renamed
 from features.build import build
 from features.catalogue import WATCH
-from features.cohort import watched
+from features.cohort import Cohort, watched
 from features.currencies import DECIMALS
 from features.days import date_of, dates
+from features.ledger import history
+from features.tables import InnerTables, account_number
 from models.drift import SCORE, bin_counts
 from models.explain import REASON_COLUMNS, reasons
 from models.money import MoneyScale
@@ -30,6 +34,7 @@ from pipeline.night.score import Job, asked, job_for
 from pipeline.pages.language import voice
 from pipeline.panel.dataset import write_parquet
 from pipeline.panel.engines import map_shards
+from pipeline.panel.fatigue import kept_share
 from pipeline.panel.view import View, quiet_through, terms_of, view
 from pipeline.params import Params
 from pipeline.store.store import Store
@@ -85,7 +90,8 @@ class Watched(NamedTuple):
     matrix, cohort   features, and OF_COHORT, of its accounts of most money at risk, as many as the params' `reasons`:
             those of all shards whose reasons are told are among them. Without a row where there is no head
     month   column, bin, rows: its watched accounts on the nights of OF_A_MONTH, under ALL, and how many of them lie in
-            each bin of every column of the head's reference; no row where the params watch nothing
+            each bin of every column of the head's reference; no row where the params watch nothing. Of a store of more
+            accounts than panel.fatigue.MOST_DEBTORS, those of a share of the debtors
     """
 
     rows: pd.DataFrame
@@ -102,38 +108,73 @@ def watch_shard(job: Job, seen: View) -> Watched:
     nothing = pd.DataFrame(), pd.DataFrame({name: pd.Series(dtype="str") for name in OF_COHORT})
     if job.params.watch is None:
         return Watched(_nobody(), seen.cohort.counts.iloc[:0], *nothing, _in_bins([]))
-    store = Store(job.store_path)
-    terms = terms_of(store, job.params, job.versions)
+    store, head = Store(job.store_path), head_of(job)
+    share = kept_share(store, job.versions)
     nights = [job.as_of - back for back in OF_A_MONTH]
-    found = watched(seen.tables, seen.ledger, nights, terms, job.params.watch_terms())
-    cohort, head = found.frame, head_of(job)
+    found = _scored_on(job, seen, nights if share == 1 else [job.as_of], store, head)
+    cohort, matrix = found.cohort.frame, found.matrix
+    month = found if share == 1 else _scored_on(job, _drawn(seen, share, store, job), nights, store, head)
     tonight = np.flatnonzero(cohort["as_of"].to_numpy() == job.as_of)
-    rows, month = cohort.iloc[tonight].reset_index(drop=True), [(ALL, 0, len(cohort))]
+    rows = cohort.iloc[tonight].reset_index(drop=True)
     chances = pd.DataFrame({name: np.full(len(rows), np.nan) for name in ("p_late", "money_at_risk")})
     whole = pd.concat([rows, chances], axis=1).assign(**dict.fromkeys(REASON_COLUMNS, ""))
-    if head is not None and len(cohort):
-        complete = quiet_through(store, job.versions, job.params)
-        matrix = asked(head, build(cohort, seen.tables, WATCH, terms, seen.ledger, complete))
-        numbers = head.encoder.encode(matrix, cohort)
-        late = head.chance(numbers, cohort)
-        whole["p_late"] = late[tonight]
-        whole["money_at_risk"] = late[tonight] * rows["due_amount"].to_numpy(np.float64)
+    if found.late is not None:
+        whole["p_late"] = found.late[tonight]
+        whole["money_at_risk"] = found.late[tonight] * rows["due_amount"].to_numpy(np.float64)
         first = np.sort(_by_risk(whole, job)[: job.params.watch.reasons])
         told = rows.iloc[first][list(OF_COHORT)].reset_index(drop=True).astype("str")
         nothing = matrix.iloc[tonight[first]].reset_index(drop=True), told
-        month += _spread(head, numbers, late)
     texts = dict.fromkeys(("account_id", "debtor_id", "portfolio", "currency", *REASON_COLUMNS), "str")
-    counts = found.counts[found.counts["as_of"].to_numpy() == job.as_of].reset_index(drop=True)
-    return Watched(whole[list(SCORED)].astype(texts), counts, *nothing, _in_bins(month))
+    counts = found.cohort.counts
+    counts = counts[counts["as_of"].to_numpy() == job.as_of].reset_index(drop=True)
+    return Watched(whole[list(SCORED)].astype(texts), counts, *nothing, _in_bins(_spread(head, month)))
 
 
-def _spread(head: WatchHead, numbers: np.ndarray, late: np.ndarray) -> list[tuple[str, int, int]]:
-    """column, bin, rows of encoded rows and their P(late), for every column of the head's reference."""
-    if head.reference is None:
-        return []
-    columns = {**dict(zip(head.encoder.names, numbers.T, strict=True)), SCORE: late}
+@dataclass(frozen=True)
+class _Scored:
+    """Watched accounts of some nights, with the head's columns of them, encoded, and P(late); None without a head, or
+    where there is no account.
+    """
+
+    cohort: Cohort
+    matrix: pd.DataFrame
+    numbers: np.ndarray | None
+    late: np.ndarray | None
+
+
+def _scored_on(job: Job, seen: View, nights: Sequence[int], store: Store, head: WatchHead | None) -> _Scored:
+    terms = terms_of(store, job.params, job.versions)
+    cohort = watched(seen.tables, seen.ledger, nights, terms, job.params.watch_terms())
+    if head is None or cohort.frame.empty:
+        return _Scored(cohort, pd.DataFrame(), None, None)
+    complete = quiet_through(store, job.versions, job.params)
+    matrix = asked(head, build(cohort.frame, seen.tables, WATCH, terms, seen.ledger, complete))
+    numbers = head.encoder.encode(matrix, cohort.frame)
+    return _Scored(cohort, matrix, numbers, head.chance(numbers, cohort.frame))
+
+
+def _drawn(seen: View, share: float, store: Store, job: Job) -> View:
+    """The tables and the ledger of a share of the debtors, with all their accounts, by the draw of panel.view."""
+    persons, accounts = store.persons(job.versions), seen.tables["accounts"]
+    whom = renamed(accounts["debtor_id"].astype("str"), persons.names if persons is not None else {})
+    chosen = account_number(whom + f"|{job.params.seed}") < share * 2.0**63
+    numbers = np.unique(accounts["account_no"].to_numpy()[chosen])
+    tables = InnerTables(
+        {name: frame[np.isin(frame["account_no"].to_numpy(), numbers)] for name, frame in seen.tables.items()}
+    )
+    return replace(seen, tables=tables, ledger=history(tables, terms_of(store, job.params, job.versions)))
+
+
+def _spread(head: WatchHead | None, month: _Scored) -> list[tuple[str, int, int]]:
+    """column, bin, rows: under ALL all of them, and of every column of the head's reference, and of P(late), how they
+    lie in its bins.
+    """
+    told = [(ALL, 0, len(month.cohort.frame))]
+    if head is None or head.reference is None or month.numbers is None or month.late is None:
+        return told
+    columns = {**dict(zip(head.encoder.names, month.numbers.T, strict=True)), SCORE: month.late}
     counts = {name: bin_counts(column, head.reference.edges[name]) for name, column in columns.items()}
-    return [(name, at, rows) for name, own in counts.items() for at, rows in enumerate(own.tolist())]
+    return told + [(name, at, rows) for name, own in counts.items() for at, rows in enumerate(own.tolist())]
 
 
 def _in_bins(rows: Sequence[tuple[str, int, int]]) -> pd.DataFrame:

@@ -134,6 +134,23 @@ def test_how_the_month_before_lies_is_told_of_the_tables_that_the_night_has_read
         assert sum(counts) == len(seen.cohort.frame) > 100
 
 
+def test_of_a_large_store_the_month_before_is_told_of_a_share_of_its_debtors(watching, monkeypatch):
+    store, params = Store(watching / "store"), load(watching / "params.yaml")
+    job = watch.job_for(store, AS_OF, params)
+    tonight = view(store, 0, [job.as_of], params, job.versions, features=False)
+    whole = watch.watch_shard(job, tonight)
+    monkeypatch.setattr(watch, "kept_share", lambda *_: 0.3)
+    some = watch.watch_shard(job, tonight)
+    for name in ("rows", "counts", "matrix", "cohort"):
+        pd.testing.assert_frame_equal(getattr(some, name), getattr(whole, name), check_categorical=False)
+    nights, head = [job.as_of - back for back in watch.OF_A_MONTH], watch.head_of(job)
+    seen = view(store, 0, nights, params, job.versions, watch=True, keep=0.3)
+    late = head.predict(watch.asked(head, seen.matrix), seen.cohort.frame.drop(columns="weight"))["p_late"].to_numpy()
+    told = {name: own["rows"].tolist() for name, own in some.month.groupby("column")}
+    assert 20 < told[watch.ALL][0] == len(seen.cohort.frame) < 0.5 * whole.month["rows"].iloc[0]
+    assert told[SCORE] == bin_counts(late, head.reference.edges[SCORE]).tolist()
+
+
 def test_explain_says_of_an_account_before_its_due_day_what_the_night_said(watching, capsys):
     row = watch_of(watching).iloc[0]
     assert recoup(watching, "explain", "--as-of", NIGHT, "--account", row["account_id"]) == 0

@@ -110,10 +110,11 @@ def measured(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def text(told: Mapping[str, Any]) -> str:
     ours, other = (median(told["cpu"][side]) for side in ("ours", "theirs"))
-    why = told["reasons"]
+    why, times = told["reasons"], len(told["cpu"]["ours"])
+    counted = f"medians of {times} runs" if times > 1 else "one run"
     lines = [
         f"{told['accounts']:,} accounts known, {told['scorable']:,} scorable; notebook: {told['features']} features, "
-        f"{told['trees']} trees of {told['leaves']} leaves; medians of {len(told['cpu']['ours'])} runs by turns",
+        f"{told['trees']} trees of {told['leaves']} leaves; {counted} of each by turns",
         "",
         "| | CPU s, median (least to most) | peak MiB | notebook / Recoup |",
         "|---|---|---|---|",

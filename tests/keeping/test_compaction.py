@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from features.errors import ContractError, LockHeld
@@ -153,7 +154,7 @@ def test_nights_that_are_not_found_or_not_read_hold_everything_back(two_nights, 
 
 
 @pytest.mark.slow
-def test_a_kept_night_is_made_again_after_it_and_the_next_night_is_the_same(two_nights, tmp_path):
+def test_a_kept_night_is_made_again_after_it_and_the_next_night_is_the_same(two_nights, tmp_path, capsys):
     """Two houses live alike but for one that is compacted and vacuumed."""
     plain, brought = (House(tmp_path / name, two_nights.params) for name in ("plain", "brought"))
     accounts = Store(two_nights.store).frame("accounts")["account_id"].unique()
@@ -191,4 +192,13 @@ def test_a_kept_night_is_made_again_after_it_and_the_next_night_is_the_same(two_
         assert mine == theirs, name
     for night in (EARLIER, NIGHT):
         reproduce(brought.store, night, brought.out, brought.params, judge).check()
+    listed = str(pd.read_parquet(brought.out / str(EARLIER) / "worklist.parquet")["account_id"].iloc[0])
+    told = []
+    for house in (plain, brought):
+        capsys.readouterr()
+        given = ("--as-of", str(EARLIER), "--account", listed, "--store", str(house.store))
+        assert exit_code("explain", *given, "--params", str(house.folder / "params.yaml")) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
+    assert listed in told[0]
     assert verify(brought.store, brought.out).faults == []

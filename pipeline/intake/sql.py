@@ -411,8 +411,12 @@ def stored_view(name: str, files: Sequence[str], extras: Mapping[str, str]) -> s
     columns += ["occurred_minute"] if name == "contacts" else []
     columns += [quoted(column) for column in extras]
     rows = f"SELECT * FROM read_parquet({_listed(files)}, hive_partitioning = true, union_by_name = true)"
-    if later := sorted(column.name for column in table.columns if column.later):  # files of before lack them
-        rows += f" UNION ALL BY NAME SELECT {', '.join(f'NULL::VARCHAR AS {name}' for name in later)} WHERE false"
+    # Files of before lack what came later, ours and the sender's own.
+    later = {column.name: "VARCHAR" for column in table.columns if column.later}
+    later |= {column: "DOUBLE" if kind == "float64" else "VARCHAR" for column, kind in extras.items()}
+    if later:
+        nothing = ", ".join(f"NULL::{kind} AS {quoted(column)}" for column, kind in sorted(later.items()))
+        rows += f" UNION ALL BY NAME SELECT {nothing} WHERE false"
     return f"SELECT {', '.join(columns)} FROM ({rows})"
 
 

@@ -109,7 +109,8 @@ def _scored(worked: list[Worked], rung: Rung) -> pd.DataFrame:
     plain = [one.rows.drop(columns=list(SAID)).assign(shard=np.int32(at)) for at, one in enumerate(worked)]
     rows = pd.concat(plain, ignore_index=True)
     for name in SAID:  # no text of a hundred letters for each account
-        rows[name] = union_categoricals([one.rows[name] for one in worked], sort_categories=True)
+        told = [one.rows[name] for one in worked if len(one.rows)]  # classes of no rows are of no type
+        rows[name] = union_categoricals(told, sort_categories=True) if told else pd.Categorical([])
     rows["effect"] = said_bands(rows, rung).astype("str")
     for name in MONEY_SCORES:
         rows[name] = np.rint(rows[name]).astype(np.int64)

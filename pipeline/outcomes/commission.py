@@ -48,13 +48,18 @@ def placed(tables: Mapping[str, pd.DataFrame], as_of: int) -> pd.DataFrame:
 
 def at_agencies(tables: Mapping[str, pd.DataFrame], as_of: int) -> pd.DataFrame:
     """account_no and the days [from_on, until_on) of every status `agency` as last known before the night: such an
-    account is with an agency, and a placement need not say with which."""
+    account is with an agency, and a placement need not say with which. Placements stand among the statuses, too
+    (features.agreements.with_placed), and are none of these: `placed` says of them until when, and with whom."""
     if "statuses" not in tables:
         return pd.DataFrame({name: pd.Series(dtype="int64") for name in ("account_no", "from_on", "until_on")})
     frame = arranged(tables["statuses"], "statuses")
     gone = superseded_on(frame, key_of(frame, "statuses"), "statuses")
     kept = is_last_known(frame["known_on"].to_numpy(), gone, as_of) & (frame["status"] == "agency").to_numpy()
     found = frame[kept & (frame["from_on"].to_numpy() < as_of)]
+    if "placements" in tables and "charge_no" in found:
+        told = tables["placements"][["account_no", "placement_no", "placed_on"]]
+        own = pd.MultiIndex.from_frame(found[["account_no", "charge_no", "from_on"]].astype("int64"))
+        found = found[~own.isin(pd.MultiIndex.from_frame(told.astype("int64")))]
     until = found["until_on"].to_numpy(np.int64)
     return pd.DataFrame(
         {

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from features.days import day_text
 from features.errors import CannotWrite, ContractError
@@ -167,7 +166,7 @@ def compact(store: Store, most: int | None = None, growth: float = GROWTH) -> in
         crowded = {
             shard: small
             for shard, places in delta.files(name).items()
-            if len(places) > most and len(small := _small(places, growth)) > 1
+            if len(places) > most and len(small := _small(delta.rows_of(name, places), growth)) > 1
         }
         if not crowded:
             continue
@@ -186,12 +185,11 @@ def compact(store: Store, most: int | None = None, growth: float = GROWTH) -> in
     return gone
 
 
-def _small(places: Sequence[Path], growth: float) -> list[Path]:
-    """Those of a shard's files that are brought together, in the order of their names."""
-    rows = {place: pq.read_metadata(place).num_rows for place in places}
+def _small(rows: Mapping[Path, int], growth: float) -> list[Path]:
+    """Those of a shard's files (-> their rows) that are brought together, in the order of their names."""
     several: list[Path] = []
-    for place in sorted(places, key=lambda place: (rows[place], place.name)):
-        if several and rows[place] > growth * sum(rows[each] for each in several):
+    for place in sorted(rows, key=lambda place: (rows[place], place.name)):
+        if several and rows[place] > growth * max(sum(rows[each] for each in several), 1):
             break
         several.append(place)
     return sorted(several)

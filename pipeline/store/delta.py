@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.errors import CannotWrite
 from features.tables import DELIVERED
@@ -28,7 +29,7 @@ STAND_INS = "_stand_ins.json"  # data file that is gone -> the one that holds wh
 VACUUMED = "_vacuumed.json"  # versions whose files are all there: those from one on, and some before it
 # Entries of the log after which what it comes to is written down once more: opening reads no more of them than these.
 CHECKPOINT_EVERY = 16
-CHECKPOINT = ".checkpoint"
+CHECKPOINT, LAST_CHECKPOINT = ".checkpoint", "_last_checkpoint"
 _DATA_FILE = re.compile(r"(?:[a-z_]+=([^/]+)/)?[0-9a-f]{64}\.parquet")
 
 
@@ -118,6 +119,16 @@ class DeltaTables:
         """How many the table's log counts."""
         return sum(pa.table(self._open(name, version).get_add_actions(flatten=True)).column("num_records").to_pylist())
 
+    def rows_of(self, name: str, places: Iterable[Path]) -> dict[Path, int]:
+        """Data file -> its rows, as the log counts them; of one that stands in for another, as the file itself says."""
+        told = pa.table(self._open(name).get_add_actions(flatten=True)).select(["path", "num_records"]).to_pylist()
+        logged = {self.path / name / each["path"]: each["num_records"] for each in told}
+        return {place: self._counted(place) if logged.get(place) is None else logged[place] for place in places}
+
+    def _counted(self, place: Path) -> int:
+        self.check_sound(place)
+        return pq.read_metadata(place).num_rows
+
     def held(self, name: str) -> set[tuple[str | None, str]]:
         """(partition value, sha256) of every data file of the newest version."""
         return {(partition, place.stem) for partition, places in self.files(name).items() for place in places}
@@ -186,6 +197,8 @@ class DeltaTables:
             try:
                 self._opened[name, version] = DeltaTable(self.path / name, version=version)
             except (DeltaError, OSError, ValueError):
+                if (self.path / name / SEALS / ON_ITS_WAY).exists():  # the next write takes it away
+                    raise NotStored.cut_off(str(self.path)) from None
                 raise StoreDamaged.log(name, str(self.path), version) from None
         return self._opened[name, version]
 
@@ -323,7 +336,7 @@ class DeltaTables:
         log = self.path / name / DELTA_LOG
         with self._writing(name):
             self._open(name).create_checkpoint()
-            (log / "_last_checkpoint").unlink()  # a hint that nothing seals; the files are found by their names
+            (log / LAST_CHECKPOINT).unlink()  # a hint that nothing seals; the files are found by their names
             place = log / f"{self.version(name):020d}{CHECKPOINT}.parquet"
             sync(place)
             write_whole(self.path / name / SEALS / place.stem, sha256_of(place))
@@ -333,6 +346,7 @@ class DeltaTables:
         """Take away a checkpoint that a run began and did not seal. The caller is alone at work."""
         log, seals = self.path / name / DELTA_LOG, self.path / name / SEALS
         if (seals / ON_ITS_WAY).exists():
+            (log / LAST_CHECKPOINT).unlink(missing_ok=True)  # before that to which it leads
             for place in log.glob(f"[0-9]*{CHECKPOINT}.parquet"):
                 if not (seals / place.stem).exists():
                     place.unlink()

@@ -425,3 +425,20 @@ def test_only_files_that_hold_a_delivered_key_are_read_for_their_texts(tmp_path,
     ingest(write(tmp_path / "fourth", {"contacts": [contact(contact_id="new")]}), tmp_path / "store", params)
     assert [sql.count(".parquet") for sql in asked if "met_contacts AS" in sql] == [1, 0]
     assert len(Store(tmp_path / "store").tables(names=["contacts"])["contacts"]) == 4
+
+
+def test_a_senders_own_column_that_came_later_is_no_matter_for_files_of_before(tmp_path):
+    """The first file lacks what the second brought; what comes again lies in the first alone."""
+    params = PARAMS.model_copy(update={"store": PARAMS.store.model_copy(update={"shards": 1})})
+
+    def came(name: str, **own: str) -> tuple[int, int, dict[str, int]]:
+        rows = {"accounts": [account(account_id=name) | own]}
+        report = ingest(write(tmp_path / f"{name}-{len(own)}", rows), tmp_path / "store", params)
+        (found,) = report.tables
+        return found.accepted, found.duplicates, dict(found.codes)
+
+    ingest(write(tmp_path / "first", world()), tmp_path / "store", params)
+    assert came("B1", x_region="north", x_score="7.5") == (1, 0, {})
+    assert came("A1") == (0, 1, {})
+    assert came("A1", x_region="south") == (0, 0, {"DUP_CONFLICT": 1})
+    assert came("B1", x_region="north", x_score="7.50") == (0, 1, {})

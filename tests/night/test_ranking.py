@@ -1,12 +1,18 @@
-"""Arms of former nights where debtors were found to be one since: whose span stands."""
+"""Arms of former nights where debtors were found to be one since: whose span stands. Shards in which nobody is."""
 
 from __future__ import annotations
+
+import datetime as dt
 
 import pandas as pd
 import pytest
 
 from models.prioritise import CONTROL, TO_WORK, WORKED
+from pipeline.intake.ingest import ingest
+from pipeline.night.night import publish_night
 from pipeline.night.ranking import standing_arms
+from pipeline.store.store import Store
+from tests.worlds.deliveries import PARAMS, charge, world, write
 
 AS_OF = 100
 NAMES = {"former": "latter"}
@@ -41,3 +47,24 @@ def test_without_links_the_newest_arm_of_each_debtor_stands():
     found = standing_arms(arms(("a", CONTROL, 10, 54), ("a", WORKED, 60, 104), ("b", CONTROL, 90, 134)), {}, AS_OF)
     assert dict(zip(found["debtor_id"], found["assigned_on"], strict=True)) == {"a": 60, "b": 90}
     assert standing_arms(arms(), {}, AS_OF).empty
+
+
+def test_a_shard_without_a_scorable_account_stops_no_night(tmp_path):
+    """Eight shards for five accounts: classes of no rows are of no type."""
+    books = {"delivers": ("accounts", "charges")}
+    params = PARAMS.model_copy(
+        update={
+            "store": PARAMS.store.model_copy(update={"shards": 8}),
+            "portfolio_defaults": PARAMS.portfolio_defaults.model_copy(update=books),
+            "portfolios": {name: book.model_copy(update=books) for name, book in PARAMS.portfolios.items()},
+        }
+    )
+    owed = {"amount": "100", "issued_on": "2026-01-10", "due_on": "2026-01-20"}
+    bills = [charge(charge_id=f"c{name}", account_id=name, **owed) for name in ("A1", "A2", "J1", "K1")]
+    ingest(write(tmp_path / "one", world(charges=bills)), tmp_path / "store", params)
+    store = Store(tmp_path / "store")
+    assert {len(store.tables(shard, ["accounts"])["accounts"]) for shard in range(8)} >= {0}
+    counts = publish_night(store.path, dt.date(2026, 2, 2), tmp_path / "out", params).night.counts
+    assert counts["scorable"] == 4
+    nobody = publish_night(store.path, dt.date(2026, 1, 15), tmp_path / "out", params).night.counts
+    assert nobody["scorable"] == 0

@@ -327,6 +327,17 @@ def test_an_agency_that_becomes_known_after_the_payment_stands_in_the_report_tha
     assert found == [(4002, []), (0, [["", None, 4002, None, 0]])]
 
 
+@pytest.mark.parametrize("statuses", [[], [status(account_id="J1", status="dispute")]], ids=["none", "of another"])
+def test_the_day_of_a_recall_is_no_agencys_whatever_statuses_are_delivered(tmp_path, statuses):
+    recalled = placement(placed_on="2026-02-10", recalled_on="2026-03-05", commission="0.25")
+    paid = payment(payment_id="P3", occurred_at="2026-03-05T10:00:00+01:00", amount="40.00")
+    taken(tmp_path, payments=[paid], placements=[recalled], **({"statuses": statuses} if statuses else {}))
+    place = write_reports(tmp_path / "store", tmp_path / "out", dt.date(2026, 4, 1), 60, PARAMS, "en")
+    told = json.loads((place / "figures.json").read_text())["portfolios"]["paris"]["commission"]["EUR"]
+    assert (told["amount"], [row for row in told["rows"] if row[0] == ""]) == (4000, [])
+    assert "no placement says with which" not in (place / "client-paris.html").read_text(encoding="utf-8")
+
+
 def test_without_a_lot_nothing_is_said():
     rows = pd.DataFrame({"arm": ["worked"] * 40, "as_of": 1})
     assert added(rows, 44) == {"state": "no_lot"}

@@ -12,8 +12,9 @@ from features.errors import ContractError, InputMissing, UsageError
 from features.tables import account_number
 from pipeline.intake.ingest import ingest
 from pipeline.store import commit
+from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
-from tests.worlds.deliveries import PARAMS, content, day, payment, write
+from tests.worlds.deliveries import PARAMS, contact, content, day, payment, write
 
 NIGHT = day("2026-03-01")
 
@@ -162,3 +163,18 @@ def test_a_store_with_a_cut_off_ingest_takes_no_nights(own):
         commit.append(own, "scores", assignments())
     with pytest.raises(ContractError, match=r"'pending.json' is damaged"):
         commit.recover(own)
+
+
+def test_a_damaged_file_among_many_is_told_by_its_name(own, tmp_path, monkeypatch):
+    """Which are brought together the log tells: no file is parsed before its sha256 is known to be right."""
+    monkeypatch.setattr(commit, "FILES_PER_SHARD", 99)
+    for number in range(3):
+        rows = {"contacts": [contact(contact_id=f"C{number}", outcome="no_answer")]}
+        ingest(write(tmp_path / f"more-{number}", rows), own.path, PARAMS)
+    monkeypatch.setattr(commit, "FILES_PER_SHARD", 2)
+    places = max(own.delta.files("contacts").values(), key=len)
+    whole = bytearray(places[0].read_bytes())
+    whole[-9] ^= 0xFF
+    places[0].write_bytes(whole)
+    with pytest.raises(StoreDamaged, match=rf"{places[0].name}' is damaged: its sha256 differs"):
+        ingest(write(tmp_path / "paid", {"payments": [payment(payment_id="new")]}), own.path, PARAMS)

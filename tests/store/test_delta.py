@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -152,6 +153,43 @@ def test_a_checkpoint_that_was_cut_off_is_taken_away_by_the_next_write(checkpoin
     assert Store(checkpointed.path).delta.checkpoints("scores") == [3, 7]
     assert Store(checkpointed.path).delta.rows("scores") == 21
     assert (examine_store(checkpointed.path).faults, examine_store(checkpointed.path).notes) == ([], [])
+
+
+def test_a_kill_between_a_checkpoint_and_its_seal_is_mended_by_the_next_write(checkpointed, monkeypatch):
+    """delta-rs writes a hint beside the checkpoint: it may lead to none that is taken away."""
+
+    def killed(place: Path, missing_ok: bool = False) -> None:
+        if place.name == "_last_checkpoint":
+            raise KeyboardInterrupt
+        unlink(place, missing_ok)
+
+    def more(number: int) -> None:
+        rows = pd.DataFrame({"as_of": np.int32(20_010 + number), "account_no": np.arange(3, dtype="int64")})
+        commit.append(Store(checkpointed.path), "scores", rows)
+
+    unlink, log = Path.unlink, checkpointed.path / "scores" / "_delta_log"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        more(0)
+        more(1)
+        with pytest.raises(KeyboardInterrupt):
+            more(2)
+    assert (log / "_last_checkpoint").exists()
+    assert Store(checkpointed.path).delta.rows("scores") == 18 + 9
+    more(3)
+    assert not (log / "_last_checkpoint").exists()
+    assert Store(checkpointed.path).delta.rows("scores") == 18 + 12
+    assert (examine_store(checkpointed.path).faults, examine_store(checkpointed.path).notes) == ([], [])
+
+
+def test_a_checkpoint_that_is_torn_on_its_way_is_no_damage(checkpointed):
+    seals, place = checkpointed.path / "scores" / "_seals", f"{6:020d}.checkpoint"
+    (seals / "writing").write_text("")
+    (seals / place).unlink()
+    torn = checkpointed.path / "scores" / "_delta_log" / f"{place}.parquet"
+    torn.write_bytes(torn.read_bytes()[:-100])
+    with pytest.raises(NotStored, match=r"was cut off. Run `recoup ingest` again; it ends what was begun."):
+        Store(checkpointed.path).delta.files("scores")
 
 
 def test_a_vacuum_leaves_the_newest_version_and_those_that_are_kept(own):

@@ -15,7 +15,8 @@ from features.tables import DELIVERED
 from pipeline.keeping.refusals import VacuumRefused
 from pipeline.pages.record import nights, read_manifest
 from pipeline.store import commit
-from pipeline.store.form import ASSIGNMENTS, QUARANTINED
+from pipeline.store.files import unsealed
+from pipeline.store.form import ASSIGNMENTS, NIGHTS_IN, QUARANTINED
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 
@@ -54,8 +55,8 @@ class Compacted:
 def compact(store_path: Path, outs: Sequence[Path], vacuum: bool = False) -> Compacted:
     """Bring all files of a shard together. The same again changes nothing, and ends what was cut off.
 
-    outs: every folder of nights of this store. vacuum: let go of what no kept night and none of the last deliveries
-    needs. Raises LockHeld (75) while another run works on the store or on one of the folders; NotStored (66);
+    outs: folders of nights of this store, beside those that it remembers. vacuum: let go of what no kept night and none
+    of the last deliveries needs. Raises LockHeld (75) while another run works on the store or on one of the folders; NotStored (66);
     VacuumRefused (65) where nobody can tell what a night needs.
     """
     store = Store(store_path)
@@ -69,7 +70,9 @@ def compact(store_path: Path, outs: Sequence[Path], vacuum: bool = False) -> Com
         counted = (before, _files(store)), together
         if not vacuum:
             return Compacted(*counted)
-        return Compacted(*counted, *let_go(store, needed), kept=sum(len(nights(out)) for out in outs))
+        return Compacted(
+            *counted, *let_go(store, needed), kept=sum(map(len, map(nights, folders_of_nights(store, outs))))
+        )
 
 
 def needed_versions(store: Store, outs: Sequence[Path], since: int | None = None) -> dict[str, set[int]]:
@@ -77,7 +80,7 @@ def needed_versions(store: Store, outs: Sequence[Path], since: int | None = None
     a day on (days since 1970, by when they were loaded), and those by which rows set aside are judged.
     """
     needed: dict[str, set[int]] = {name: set() for name in store.delta.names() if name in DELIVERED}
-    folders = [folder for out in outs for folder in nights(out)]
+    folders = [folder for out in folders_of_nights(store, outs) for folder in nights(out)]
     if not folders and len(store.read(ASSIGNMENTS)):
         raise VacuumRefused.no_nights([str(out) for out in outs])
     for folder in folders:
@@ -97,6 +100,19 @@ def needed_versions(store: Store, outs: Sequence[Path], since: int | None = None
             if name in needed and (is_kept or (name, record.ingest_id) in judged):
                 needed[name].add(version)
     return needed
+
+
+def folders_of_nights(store: Store, outs: Sequence[Path]) -> list[Path]:
+    """Those named, and those that nights of the store were published into. VacuumRefused where one of these is not
+    there: named, it is known to be gone.
+    """
+    found = {str(out.resolve()): out for out in outs}
+    for place in sorted((store.path / NIGHTS_IN).glob("[0-9a-f]*")):
+        told = unsealed(place)["out"]
+        if told not in found and not Path(told).is_dir():
+            raise VacuumRefused.not_there(told)
+        found.setdefault(told, Path(told))
+    return list(found.values())
 
 
 def let_go(store: Store, needed: dict[str, set[int]]) -> tuple[int, int]:

@@ -57,6 +57,13 @@ class VacuumRefused(ContractError):
         )
 
     @classmethod
+    def not_there(cls, out: str) -> VacuumRefused:
+        return cls(
+            f"Nights of the store were published into {out!r}, which is not there: files that only they need would go. "
+            "Bring it back, or name it with --out as well if it is gone for good or has moved."
+        )
+
+    @classmethod
     def unreadable(cls, night: str) -> VacuumRefused:
         return cls(
             f"The manifest of night {night} cannot be read: nobody knows which versions of the store it needs. "

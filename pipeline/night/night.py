@@ -41,6 +41,7 @@ from pipeline.night.pins import (
     Stamps,
     clear_shelves,
     frames_sha256,
+    keep_place,
     keep_terms,
     pins,
     remembered,
@@ -119,7 +120,7 @@ def publish_night(
             counts = {group: int(count) for group, count in made.night.counts.items()}
             keep_back(out, as_of, {**made.night.manifest, "model": made.night.model, "counts": counts})
             raise refusal
-        remember = partial(_remember, store, made)
+        remember = partial(_remember, store, made, out)
         with stages.stage("publish") as so_far:
             folder = publish(made.night, out, lambda: _run_block(so_far(), made), remember, kept_back(out))
         pinned, night = (
@@ -417,10 +418,11 @@ def _run_block(stages: list[dict[str, Any]], made: Made) -> dict[str, Any]:
     }
 
 
-def _remember(store: Store, made: Made) -> None:
+def _remember(store: Store, made: Made, out: Path) -> None:
     """Stored before anybody can see the list: a control group that nobody remembers would be drawn anew."""
     job, ranked, worked = made.job, made.ranked, made.worked
     keep_terms(store.path, job.params)
+    keep_place(store.path, out)
     kept = made.night.scores.drop(columns=list(ADDED_COLUMNS))  # a store of an earlier version has no column for them
     replace_night(store, "scores", kept.assign(as_of=np.int32(job.as_of)), job.as_of)
     replace_night(store, ASSIGNMENTS, assignments(ranked, job), job.as_of)

@@ -18,7 +18,18 @@ from pipeline.law.sign_off import signed_sha256
 from pipeline.messages.texts import messages_of
 from pipeline.params import Params
 from pipeline.store.files import sealed, sha256_of, unsealed, whole_file, write_whole
-from pipeline.store.form import ASSIGNMENTS, DECISIONS, DRAWS, MESSAGES, OUTCOMES, QUARANTINED, RUNGS, TERMS, TREATED
+from pipeline.store.form import (
+    ASSIGNMENTS,
+    DECISIONS,
+    DRAWS,
+    MESSAGES,
+    NIGHTS_IN,
+    OUTCOMES,
+    QUARANTINED,
+    RUNGS,
+    TERMS,
+    TREATED,
+)
 from pipeline.store.origin import code_sha256, versions_of
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
@@ -147,6 +158,14 @@ def keep_terms(store_path: Path, params: Params) -> None:
         if not place.exists():
             with whole_file(place) as draft:
                 draft.write_bytes(content)
+
+
+def keep_place(store_path: Path, out: Path) -> None:
+    """That nights of this store are published into OUT: what they stand on is not let go while they are kept."""
+    named = str(out.resolve())
+    place = store_path / NIGHTS_IN / hashlib.sha256(named.encode()).hexdigest()[:16]
+    if not place.exists():
+        write_whole(place, sealed({"out": named}))
 
 
 def kept_terms(store_path: Path, sha256: str) -> Path | None:

@@ -41,6 +41,7 @@ ASSIGNMENTS, DRAWS, OUTCOMES, RUNGS = "assignments", "draws", "draw_outcomes", "
 MESSAGES = "messages"  # of nights with reminders alone
 TREATED = "treated"  # routes and offers, of nights under a treatment policy alone
 WATCHED = "watched"  # P(late), of nights that say it
+NIGHTS_IN = "nights_in"  # folder of the store: the folders that its nights were published into, one a file
 TERMS = "terms"  # folder of the store: params, overlays and signatures of nights, each named after its sha256
 QUARANTINE = pa.schema(
     {

@@ -15,7 +15,7 @@ import pytest
 from features.errors import ContractError, LockHeld
 from pipeline.intake.ingest import ingest
 from pipeline.keeping import compaction
-from pipeline.keeping.compaction import compact, needed_versions
+from pipeline.keeping.compaction import compact, folders_of_nights, needed_versions
 from pipeline.keeping.retention import retire
 from pipeline.night.night import publish_night
 from pipeline.night.reproduce import reproduce
@@ -23,6 +23,7 @@ from pipeline.outcomes.monitor import judge
 from pipeline.pages.record import read_manifest
 from pipeline.params import Retention
 from pipeline.store.delta import DeltaTables
+from pipeline.store.form import NIGHTS_IN
 from pipeline.store.refusals import NotStored
 from pipeline.store.store import Store
 from pipeline.verify import verify
@@ -142,6 +143,7 @@ def test_versions_by_which_rows_set_aside_are_judged_are_needed(tmp_path):
 def test_nights_that_are_not_found_or_not_read_hold_everything_back(two_nights, tmp_path):
     shutil.copytree(two_nights.folder, tmp_path / "house", symlinks=True)
     house = House(tmp_path / "house", two_nights.params)
+    shutil.rmtree(house.store / NIGHTS_IN)
     with pytest.raises(ContractError, match=r"none is kept in '.*elsewhere'. Name the folders"):
         compact(house.store, [tmp_path / "elsewhere"], vacuum=True)
     (house.out / str(EARLIER) / "manifest.json").write_text("{")
@@ -151,6 +153,21 @@ def test_nights_that_are_not_found_or_not_read_hold_everything_back(two_nights, 
     files = sorted(house.store.rglob("*.parquet"))
     assert retire(house.store, house.out, NIGHT, asked).text() == ""
     assert sorted(house.store.rglob("*.parquet")) == files
+
+
+def test_every_folder_that_nights_were_published_into_is_asked(two_nights, tmp_path):
+    """A list made on trial stands on the store as it was then, and no other folder tells of it."""
+    shutil.copytree(two_nights.folder, tmp_path / "house", symlinks=True)
+    house, trial = House(tmp_path / "house", two_nights.params), tmp_path / "trial"
+    publish_night(house.store, NIGHT, trial, house.params)
+    assert trial in folders_of_nights(Store(house.store), [house.out])
+    (trial / str(NIGHT) / "manifest.json").write_text("{")
+    with pytest.raises(ContractError, match=rf"The manifest of night {NIGHT} cannot be read"):
+        compact(house.store, [house.out], vacuum=True)
+    shutil.rmtree(trial)
+    with pytest.raises(ContractError, match=r"published into '.*trial', which is not there"):
+        compact(house.store, [house.out], vacuum=True)
+    assert compact(house.store, [house.out, trial], vacuum=True).kept == 4  # of the house that was copied, too
 
 
 @pytest.mark.slow

@@ -56,8 +56,8 @@ def compact(store_path: Path, outs: Sequence[Path], vacuum: bool = False) -> Com
     """Bring all files of a shard together. The same again changes nothing, and ends what was cut off.
 
     outs: folders of nights of this store, beside those that it remembers. vacuum: let go of what no kept night and none
-    of the last deliveries needs. Raises LockHeld (75) while another run works on the store or on one of the folders; NotStored (66);
-    VacuumRefused (65) where nobody can tell what a night needs.
+    of the last deliveries needs. Raises LockHeld (75) while another run works on the store or on one of the folders;
+    NotStored (66); VacuumRefused (65) where nobody can tell what a night needs.
     """
     store = Store(store_path)
     with ExitStack() as held:

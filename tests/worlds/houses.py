@@ -25,6 +25,7 @@ from pipeline.panel.view import features_of
 from pipeline.params import load
 from pipeline.run import whole_night
 from pipeline.simulate.portfolio import simulate
+from pipeline.store.form import NIGHTS_IN
 from pipeline.store.store import Store
 from tests.worlds.commands import NIGHT
 from tests.worlds.params import written_params
@@ -36,7 +37,7 @@ RECOUP = Path(sys.executable).parent / "recoup"
 
 
 def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
-    """A folder that the first process to ask for it builds."""
+    """A folder that the first process to ask for it builds. It is copied, and a copy knows of no folder but its own."""
     top = factory.getbasetemp().parent if os.environ.get("PYTEST_XDIST_WORKER") else factory.getbasetemp()
     place, done = top / name, top / f".{name}.built"
     with (top / f".{name}.lock").open("w") as lock:
@@ -45,6 +46,8 @@ def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir()
             build(place)
+            for known in place.rglob(NIGHTS_IN):
+                shutil.rmtree(known)
             done.touch()
     return place
 

@@ -160,7 +160,7 @@ def test_a_kill_between_a_checkpoint_and_its_seal_is_mended_by_the_next_write(ch
 
     def killed(place: Path, missing_ok: bool = False) -> None:
         if place.name == "_last_checkpoint":
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("killed")
         unlink(place, missing_ok)
 
     def more(number: int) -> None:
@@ -172,7 +172,7 @@ def test_a_kill_between_a_checkpoint_and_its_seal_is_mended_by_the_next_write(ch
         patch.setattr(Path, "unlink", killed)
         more(0)
         more(1)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match=r"killed"):
             more(2)
     assert (log / "_last_checkpoint").exists()
     assert Store(checkpointed.path).delta.rows("scores") == 18 + 9

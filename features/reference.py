@@ -64,7 +64,7 @@ WHERE = """\
 | how a debtor pays what is billed | `rhythm.py` |
 | plans and their instalments, kept or missed | `agreements.py` |
 | the events behind one cell; this page | `trace.py`; `reference.py` |
-| compiled loops and how they are kept; every refusal of the product | `compiled.py`; `errors.py` |
+| compiled loops, and how they are kept; every refusal of the product | `compiled.py`, `kept_loops.py`; `errors.py` |
 """
 _AGGREGATES = {
     Agg.COUNT: "Number of {events}",

@@ -48,7 +48,7 @@ def test_memory_of_many_rows_goes_back_to_the_system():
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
     def let_go_of(rows: int) -> int:
-        frame = pd.DataFrame({"text": pd.Series([f"text {number}" for number in range(300_000)], dtype=object)})
+        frame = pd.DataFrame({"text": pd.Series([f"text {number}" for number in range(1_500_000)], dtype=object)})
         cycle = [frame]
         cycle.append(cycle)
         most = held()
@@ -58,7 +58,7 @@ def test_memory_of_many_rows_goes_back_to_the_system():
 
     gc.disable()
     try:
-        assert let_go_of(MANY_ROWS - 1) < 5_000_000
-        assert let_go_of(MANY_ROWS) > 15_000_000
+        assert let_go_of(MANY_ROWS - 1) < 20_000_000
+        assert let_go_of(MANY_ROWS) > 40_000_000
     finally:
         gc.enable()

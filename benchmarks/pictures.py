@@ -54,7 +54,7 @@ PICTURES = (
 def taken(page: Page, picture: Picture, night: Path, at: dt.datetime) -> bytes:
     """The PNG of a face, as the browser draws it."""
     page.clock.set_fixed_time(at)
-    page.goto((night / "worklist.html").as_uri())
+    page.goto((night / "worklist.html").resolve().as_uri())
     page.wait_for_selector("#panel > *")
     if picture.pressed:
         page.locator(picture.pressed).first.click()

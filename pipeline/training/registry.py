@@ -16,6 +16,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -421,6 +422,7 @@ def _opened(params: Params) -> Iterator[tuple[Any, str]]:
         _alone(uri),
     ):
         warnings.simplefilter("ignore")
+        import_module("sklearn")  # once mlflow is there its hook loads it in a way that Python gives up
         import mlflow
         import sqlalchemy
 

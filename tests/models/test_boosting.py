@@ -27,13 +27,19 @@ HOUSE = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="scikit-learn must come first there")
-def test_growing_loads_no_scikit_learn_and_whoever_needs_it_has_it():
+def test_the_program_grows_without_scikit_learn_and_whoever_needs_it_has_it():
     program = (
-        "import sys, models.boosting; assert 'sklearn' not in sys.modules; import lightgbm\n"
+        "import sys, pipeline.cli, models.boosting; assert 'sklearn' not in sys.modules; import lightgbm\n"
         "from sklearn.metrics import roc_auc_score; print(roc_auc_score([0, 1], [0.1, 0.9]), lightgbm.Booster.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=HOUSE)
     assert done.stdout.split() == ["1.0", "Booster"]
+
+
+def test_a_notebook_that_imports_the_house_has_the_wrappers():
+    program = "import models.recovery; from lightgbm import LGBMClassifier; print(LGBMClassifier().n_estimators)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=HOUSE)
+    assert done.stdout.strip() == "100"
 
 
 def test_several_seeds_are_their_mean_in_one_booster(panel):

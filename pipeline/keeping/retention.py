@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ from pipeline.store.form import (
 from pipeline.store.locks import only_run
 from pipeline.store.store import Store
 from pipeline.training.run_evidence import JUDGED_FOLDER, RUNS
+
+log = logging.getLogger("recoup")
 
 REMOVED = "removed"  # event of the record of published nights
 GROUPS = {
@@ -228,8 +231,12 @@ class _Work:
         first = self._before("versions")
         if first is None:
             return
-        with suppress(VacuumRefused):
-            self._count(self.gone, "files", let_go(self.store, needed_versions(self.store, [self.out], first))[0])
+        try:
+            needed = needed_versions(self.store, [self.out], first)
+        except VacuumRefused as refused:
+            log.warning("retention.versions lets nothing go. %s", refused)
+            return
+        self._count(self.gone, "files", let_go(self.store, needed)[0])
 
     def _promoted(self) -> set[str]:
         found, record = set(), read_record(self.store.path) if (self.store.path / MODELS).exists() else None

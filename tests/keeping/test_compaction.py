@@ -139,7 +139,7 @@ def test_versions_by_which_rows_set_aside_are_judged_are_needed(tmp_path):
     assert needed["charges"] == {record.versions["charges"] for record in records}
 
 
-def test_nights_that_are_not_found_or_not_read_hold_everything_back(two_nights, tmp_path):
+def test_nights_that_are_not_found_or_not_read_hold_everything_back(two_nights, tmp_path, caplog):
     shutil.copytree(two_nights.folder, tmp_path / "house", symlinks=True)
     house = House(tmp_path / "house", two_nights.params)
     with pytest.raises(ContractError, match=r"none is kept in '.*elsewhere'. Name the folders"):
@@ -151,6 +151,7 @@ def test_nights_that_are_not_found_or_not_read_hold_everything_back(two_nights, 
     files = sorted(house.store.rglob("*.parquet"))
     assert retire(house.store, house.out, NIGHT, asked).text() == ""
     assert sorted(house.store.rglob("*.parquet")) == files
+    assert f"retention.versions lets nothing go. The manifest of night {EARLIER} cannot be read" in caplog.text
 
 
 def test_every_folder_that_nights_were_published_into_is_asked(two_nights, tmp_path):

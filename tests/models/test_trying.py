@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import stat
-import time
 from pathlib import Path
 
 import lightgbm
@@ -106,9 +105,7 @@ def test_a_sound_model_is_tried_once(tmp_path, text, monkeypatch):
     kept = folder.parent / TRIED / f"{sha256}.json"
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     monkeypatch.setattr("models.apart.sys.executable", "/bin/false")
-    began = time.perf_counter()
     check_tried(folder, sha256)
-    assert time.perf_counter() - began < 1
     kept.write_text(json.dumps({**json.loads(kept.read_text()), "lightgbm": "0.0.1"}))
     with pytest.raises(
         ModelRefused, match=r"was approved, but its text ends the process that reads it \(1\)\. Promote"

@@ -27,7 +27,7 @@ from pipeline.intake.delivery import find
 from pipeline.outcomes import feedback
 from pipeline.outcomes.entries import CODES, EntryFault, amount_of
 from pipeline.outcomes.feedback import TABLE
-from pipeline.outcomes.filled_workbook import read_filled
+from pipeline.outcomes.filled_workbook import SECONDS, read_filled
 from pipeline.pages.language import words
 from pipeline.pages.workbook import ENTRIES, write_xlsx
 from pipeline.run import receive
@@ -390,19 +390,19 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_workbook_out_of_all_proportion_is_refused_soon_and_small(still, tmp_path, bomb):
-    """In 2 seconds of processor time and 300 MiB, whatever it would come to."""
+    """In 300 MiB, and by a count of what it holds, whatever that would come to: long before the clock would end it."""
     rows, times, limit = BOMBS[bomb]
     place = crafted(still.workbook, tmp_path / "bomb.xlsx", rows() * times)
     program = (
         "import resource, sys, time; from pathlib import Path\n"
         "from features.errors import ContractError\n"
         "from pipeline.outcomes.filled_workbook import read_filled\n"
-        "began = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime\n"
+        "began = time.process_time()\n"
         "try: read_filled(Path(sys.argv[1]))\n"
         "except ContractError as refused: print(refused)\n"
         "inner = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
         "own = Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]\n"
-        "print(time.process_time() + inner.ru_utime - began, max(inner.ru_maxrss, int(own)))\n"
+        "print(time.process_time() - began + inner.ru_utime, max(inner.ru_maxrss, int(own)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(place)], capture_output=True, text=True, check=True, cwd=HOUSE
@@ -410,7 +410,7 @@ def test_a_workbook_out_of_all_proportion_is_refused_soon_and_small(still, tmp_p
     said, figures = done.stdout.strip().rsplit("\n", 1)
     seconds, kib = figures.split()
     assert re.search(limit, said)
-    assert float(seconds) < 4  # half of it is what a busy machine adds
+    assert float(seconds) < SECONDS / 15  # two at rest; without the limits, the reader's clock ends some of them
     assert int(kib) < 300 * 1024
 
 

@@ -379,7 +379,7 @@ def test_r03_the_same_night_again_is_the_same_bytes_and_a_finished_one_a_no_op(a
         (before / "out" / ".shards-0123456789abcdef").mkdir()  # of a run that was killed once its list was published
         began = time.process_time()
         assert recoup(before, "run", "--as-of", LAST) == 0
-        assert time.process_time() - began < 3
+        assert time.process_time() - began < (3 if attacks.full else 30)
         assert list((before / "out").glob(".shards-*")) == []
         assert {str(place): place.stat().st_mtime_ns for place in before.rglob("*") if place.is_file()} == there
     with attacks.one():  # the params have one worker
@@ -411,12 +411,12 @@ def test_r05_of_eight_starts_one_publishes_and_a_killed_one_frees_the_lock(attac
             assert all("Another run works on" in text for code, text in told if code == 75), told
             # One that began after the night was published, on a busy machine, finds nothing to do.
             assert sum("Nothing was done." not in text for code, text in told if code == 0) == 1, told
-            # All of them in full counts; on a busy machine processor time swells, and the quickest tells.
+            # Full counts are made on a quiet machine; on a busy one processor time swells, and the quickest tells.
             losers = [used[one.pid] for one in started if one.returncode == 75]
-            assert (max if attacks.full else min)(losers) < 1, losers
+            assert max(losers) < 1 if attacks.full else min(losers) < 5, losers
             assert last_night(folder) == undisturbed
             held = begun(three_nights, tmp_path / f"held-{turn}")
-            assert freed_after(held, attacks.chance(turn).uniform(0, 1.5)) < 1
+            assert freed_after(held, attacks.chance(turn).uniform(0, 1.5)) < (1 if attacks.full else 30)
             assert recoup(held, "run", "--as-of", LAST) == 0
             assert last_night(held) == undisturbed
 

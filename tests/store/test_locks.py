@@ -31,7 +31,7 @@ with only_run(Path(sys.argv[1])):
         began = time.monotonic()
         with pytest.raises(LockHeld, match=r"Another run works on"), only_run(tmp_path):
             pass
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 30  # the lock is held for 60
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.wait()

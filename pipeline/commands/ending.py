@@ -36,7 +36,11 @@ def _of_the_system(error: OSError) -> tuple[str, int]:
         )
     if isinstance(error, PermissionError):
         return f"No permission on{place}. Grant it and run again.", 73
-    return f"{error.strerror or type(error).__name__}{':' if place else ''}{place}. Check the path and run again.", 66
+    met = f" {error.met}" if hasattr(error, "met") else ""  # by pipeline.panel.engines
+    return (
+        f"{error.strerror or type(error).__name__}{':' if place else ''}{place}{met}. Check the path and run again.",
+        66,
+    )
 
 
 def _bug(error: BaseException) -> str:
@@ -48,9 +52,12 @@ def _bug(error: BaseException) -> str:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = (
-        f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else "an unknown place"
+        f"at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        if trace is not None
+        else "at an unknown place"
     )
+    place = getattr(error, "met", place)  # by pipeline.panel.engines: in which shard, whoever worked it
     return (
-        f"A bug: {type(error).__name__} at {place}. "
+        f"A bug: {type(error).__name__} {place}. "
         "Set RECOUP_DEBUG=1 for the whole trace (it may hold data) and report it."
     )

@@ -43,7 +43,7 @@ from pipeline.intake.refusals import DeliveryMissing, DeliveryRefused, SettingRe
 from pipeline.intake.report import IngestReport, TableReport
 from pipeline.intake.shard_size import check_fits
 from pipeline.intake.table import SetAside, TableIntake, Taken, know_accounts, know_charges, view_stored
-from pipeline.params import Params, Source
+from pipeline.params import Engine, Params, Source
 from pipeline.store import commit
 from pipeline.store.files import DataFile, FileWriter, private_folder
 from pipeline.store.forgotten import MET, forgotten
@@ -467,11 +467,17 @@ class _Intake:
             staging=self.staging,
             limits=self.terms.params.ingest,
             backfill=self.terms.backfill,
+            spread=self._spread(),
             bad_accounts=bad,
             reach=reach,
             knows_charges=self._knows_charges(name),
             dropped=dropped,
         )
+
+    def _spread(self) -> Engine:
+        """Who writes: a dry run's staging lies where other machines do not look."""
+        chosen = self.terms.params.engine
+        return chosen.model_copy(update={"spark": None}) if self.terms.dry_run else chosen
 
     def _knows_charges(self, name: str) -> bool:
         """Whether the delivery's payments name charges. Those of the store are then told before the payments come."""

@@ -589,7 +589,9 @@ def columns_with_faults(name: str, extras: Mapping[str, str]) -> tuple[str, ...]
 
 
 def accepted_rows(name: str, fields: Sequence[tuple[str, str]], order: Sequence[str], backfill: bool) -> str:
-    """What comes in, in the store's order. fields: stored column -> SQL type it leaves the engine in."""
+    """What comes in, by the columns of `order`; as it lies where there are none. fields: stored column -> SQL type it
+    leaves the engine in.
+    """
     source = {number: name for name, number in NUMBERS.items()}
     columns = [
         f"(defaulted AND {backfill}) AS backfilled"
@@ -599,5 +601,8 @@ def accepted_rows(name: str, fields: Sequence[tuple[str, str]], order: Sequence[
         else f"{quoted(column)}::{kind} AS {quoted(column)}"
         for column, kind in fields
     ]
-    ordering = ", ".join(f"{quoted(column)} NULLS FIRST" for column in ["shard", *order])
-    return f"SELECT shard, {', '.join(columns)}, currency_of FROM standing_{name} ORDER BY {ordering}"
+    chosen = f"SELECT shard, {', '.join(columns)}, currency_of"
+    if not order:
+        return f"{chosen} FROM standing_{name}"
+    ordering = ", ".join(f"{quoted(column)} NULLS FIRST" for column in order)
+    return f"{chosen} FROM standing_{name} ORDER BY {ordering}"

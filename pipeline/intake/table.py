@@ -4,7 +4,7 @@ the faulty ones set aside.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from pipeline.intake import receipts
 from pipeline.intake import sql as judging
 from pipeline.intake.acceptance import COMPARED_BACK, control_refusals, fault_refusals, first_places
 from pipeline.intake.agreements import placement_overlaps, plan_sums, strange_parties
+from pipeline.intake.by_shard import Order, add_money, on_disk, runs, written_by_shard
 from pipeline.intake.casting import not_a_number, quoted
 from pipeline.intake.delivery import DeliveredTable
 from pipeline.intake.dropped import Dropped
@@ -26,6 +27,7 @@ from pipeline.intake.files import lines_of
 from pipeline.intake.quarantine import SetAside, codes_of, counted, raw_text
 from pipeline.intake.refusals import DeliveryRefused, IngestBug
 from pipeline.intake.report import TableReport
+from pipeline.panel.engines import elsewhere
 from pipeline.params import Ingest
 from pipeline.store.aside import waiting_lines
 from pipeline.store.files import DataFile, FileWriter
@@ -33,6 +35,7 @@ from pipeline.store.form import disk_schema, sort_columns
 
 if TYPE_CHECKING:
     from pipeline.intake.engine import Engine
+    from pipeline.params import Engine as Spread
     from pipeline.store.store import Store
 
 BATCH_ROWS = 100_000
@@ -103,6 +106,7 @@ class TableIntake:
     staging: Path
     limits: Ingest
     backfill: bool
+    spread: Spread
     bad_accounts: Mapping[str, str]
     reach: int | None = None  # the last day that the store knew to be all there before
     knows_charges: bool = False  # whether payments of the delivery name charges, so that these are kept in mind
@@ -389,16 +393,35 @@ class TableIntake:
         }
 
     def _write(self, extras: Mapping[str, str], report: TableReport) -> list[DataFile]:
-        """One file per shard, rows in the store's order; what was written must be what the report says was accepted."""
+        """One file per shard, rows in the store's order; what was written must be what the report says was accepted.
+        On a cluster each shard is sorted and written by a task.
+        """
         schema = disk_schema(self.name, extras)
         fields = [(field.name, _engine_type(field.type)) for field in schema]
-        rows = judging.accepted_rows(self.name, fields, sort_columns(self.name), self.backfill)
-        files, writer, open_shard = [], None, None
-        written, money = 0, {}
-        for batch in self.engine.batches(rows, BATCH_ROWS):
+        order = [] if elsewhere(self.spread) else ["shard", *sort_columns(self.name)]
+        batches = self.engine.batches(judging.accepted_rows(self.name, fields, order, self.backfill), BATCH_ROWS)
+        if elsewhere(self.spread):
+            asked = Order(self.name, dict(extras), self.staging, BATCH_ROWS)
+            parts = written_by_shard(batches, asked, self.spread)
+            files, money = [part.file for part in parts], {}
+            for currency, total in (pair for part in parts for pair in part.money.items()):
+                money[currency] = money.get(currency, 0) + total
+        else:
+            files, money = self._written_here(batches, schema)
+        accepted = {currency: amounts[1] for currency, amounts in report.money.items() if amounts[1]}
+        written = sum(file.rows for file in files)
+        if written != report.accepted or {currency: total for currency, total in money.items() if total} != accepted:
+            raise IngestBug.written(self.name)
+        return files
+
+    def _written_here(
+        self, batches: Iterable[pa.RecordBatch], schema: pa.Schema
+    ) -> tuple[list[DataFile], dict[str, int]]:
+        """Files of sorted rows, and their money by currency."""
+        files, writer, open_shard, money = [], None, None, {}
+        for batch in batches:
             shards = batch.column("shard").to_numpy()
-            cuts = [0, *(shards[1:] != shards[:-1]).nonzero()[0] + 1, len(shards)] if len(shards) else []
-            for start, stop in zip(cuts, cuts[1:], strict=False):
+            for start, stop in runs(shards):
                 piece = pa.Table.from_batches([batch.slice(start, stop - start)])
                 if shards[start] != open_shard:
                     files += [writer.close()] if writer else []
@@ -407,14 +430,9 @@ class TableIntake:
                         self.staging / f"{self.name}-shard-{open_shard}.parquet", str(open_shard), schema
                     )
                 # pyrefly: ignore[missing-attribute]
-                writer.write(_on_disk(piece, schema))
-                _add_money(money, piece, DELIVERED[self.name].money)
-            written += len(shards)
-        files += [writer.close()] if writer else []
-        accepted = {currency: amounts[1] for currency, amounts in report.money.items() if amounts[1]}
-        if written != report.accepted or {currency: total for currency, total in money.items() if total} != accepted:
-            raise IngestBug.written(self.name)
-        return files
+                writer.write(on_disk(piece, schema))
+                add_money(money, piece, DELIVERED[self.name].money)
+        return files + ([writer.close()] if writer else []), money
 
 
 def _engine_type(kind: pa.DataType) -> str:
@@ -425,17 +443,3 @@ def _engine_type(kind: pa.DataType) -> str:
     return {pa.int64(): "BIGINT", pa.int32(): "INTEGER", pa.int16(): "SMALLINT", pa.float64(): "DOUBLE"}.get(
         kind, "VARCHAR"
     )
-
-
-def _on_disk(piece: pa.Table, schema: pa.Schema) -> pa.Table:
-    return pa.table([piece.column(field.name).cast(field.type) for field in schema], schema=schema)
-
-
-def _add_money(money: dict[str, int], piece: pa.Table, column: str | None) -> None:
-    if column is None:
-        return
-    sums = piece.select([column, "currency_of"]).group_by("currency_of").aggregate([(column, "sum")])
-    for currency, total in zip(
-        sums.column("currency_of").to_pylist(), sums.column(f"{column}_sum").to_pylist(), strict=True
-    ):
-        money[currency] = money.get(currency, 0) + (total or 0)

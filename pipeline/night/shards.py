@@ -49,7 +49,7 @@ from pipeline.panel.engines import map_shards
 from pipeline.panel.fatigue import days_of_view, no_days
 from pipeline.panel.placements import with_agencies
 from pipeline.panel.view import View, terms_of
-from pipeline.store.files import sealed, sha256_of, unsealed, whole_folder
+from pipeline.store.files import first_folder, sealed, sha256_of, unsealed
 from pipeline.store.origin import code_sha256
 from pipeline.store.refusals import StoreDamaged
 from pipeline.store.store import Store
@@ -178,7 +178,7 @@ def decides(job: Job) -> list[Any]:
 
 def seals(shelf: Path) -> dict[str, str]:
     """Finished shard -> sha256 of its seal."""
-    return {place.name: sha256_of(place / SEAL) for place in sorted(shelf.iterdir()) if (place / SEAL).is_file()}
+    return {place.name: sha256_of(place / SEAL) for place in sorted(shelf.glob("[0-9]*")) if (place / SEAL).is_file()}
 
 
 def work_shards(job: Job, shelf: Path) -> list[Worked]:
@@ -239,8 +239,10 @@ def late_by_day(worked: Sequence[Worked]) -> pd.DataFrame:
 
 
 def keep(worked: Worked, place: Path, laid: Mapping[str, pd.DataFrame] | None = None) -> None:
-    """The shard's frames, and those laid beside them, in a folder that appears whole, with a seal over each."""
-    with whole_folder(place) as draft:
+    """The shard's frames, and those laid beside them, in a folder that appears whole, with a seal over each. A cluster
+    may have two machines at it, where it took one for lost that was not: both write the same.
+    """
+    with first_folder(place) as draft:
         seals = {}
         for name, frame in {**{name: getattr(worked, name) for name in FRAMES}, **(laid or {})}.items():
             file = draft / f"{name}.arrow"

@@ -230,6 +230,30 @@ def whole_folder(place: Path) -> Iterator[Path]:
         shutil.rmtree(former, ignore_errors=True)
 
 
+@contextmanager
+def first_folder(place: Path, mode: int = 0o700) -> Iterator[Path]:
+    """A draft of a folder that processes of several machines may make at once, each with the same content: each has a
+    draft of its own, and the first that is done gives it its name.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = _draft_of(place)
+    draft.mkdir(mode=mode)
+    held = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        yield draft
+        _sync_all(draft)
+        try:
+            draft.rename(place)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        sync(place.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        os.close(held)
+
+
 def write_model(folder: Path, files: Mapping[str, bytes]) -> str:
     """A model's files as a folder of their own, whole or not at all; returns their digest. The same content again
     changes nothing, other content at the name is refused: ModelRefused.
@@ -237,25 +261,10 @@ def write_model(folder: Path, files: Mapping[str, bytes]) -> str:
     Processes may write one model at once: each has a draft of its own, and the first gives it its name.
     """
     sha256 = digest(files)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     if not folder.is_dir():
-        draft = _draft_of(folder)
-        draft.mkdir()
-        held = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(held, fcntl.LOCK_SH)
+        with first_folder(folder, 0o777) as draft:
             for name, content in sorted(files.items()):
                 (draft / name).write_bytes(content)
-            _sync_all(draft)
-            try:
-                draft.rename(folder)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-            sync(folder.parent)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-            os.close(held)
     if digest_of(folder) != sha256:
         raise ModelRefused.other_than_named(str(folder))
     return sha256

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "params": "features columns languages",
     "schema": "params",
     "store": "features models",
-    "intake": "features models params store",
+    "intake": "features models params store panel",
     "law": "features params store",
     "messages": "features params law",
     "treatment": "features models params law",

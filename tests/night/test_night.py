@@ -11,7 +11,6 @@ import datetime as dt
 import gzip
 import hashlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -20,7 +19,6 @@ import sys
 import threading
 import warnings
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -277,25 +275,6 @@ def test_a_payment_known_in_time_does_change_the_scores(copied):
     assert recoup(copied, "ingest", "--source", str(append_rows(copied, "payments", rows))) == 0
     assert recoup(copied, "worklist", "--as-of", NIGHT) == 0
     assert published(copied)["scores.parquet"] != before["scores.parquet"]
-
-
-@pytest.mark.skipif(
-    not find_spec("pyspark") and not os.environ.get("CI"), reason="pyspark is not installed: `make spark` brings it"
-)
-def test_a_night_on_spark_gives_the_same_bytes(copied, house):
-    shutil.rmtree(copied / "out")
-    written_params(copied / "params.yaml", copied, engine={"spark": "local[2]"})
-    command = [
-        str(Path(sys.executable).parent / "recoup"),
-        "worklist",
-        "--as-of",
-        NIGHT,
-        "--params",
-        str(copied / "params.yaml"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert differing(copied, house) == []
 
 
 def test_spark_asked_for_and_absent_is_refused_with_its_remedy(copied, monkeypatch, capsys):

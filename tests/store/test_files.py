@@ -18,7 +18,15 @@ import pytest
 from features.errors import ModelRefused
 from models.folder import digest
 from pipeline.store import files
-from pipeline.store.files import only_owner_reads, private_folder, whole_file, whole_folder, write_model, write_whole
+from pipeline.store.files import (
+    first_folder,
+    only_owner_reads,
+    private_folder,
+    whole_file,
+    whole_folder,
+    write_model,
+    write_whole,
+)
 
 HOUSE = Path(__file__).parents[2]
 
@@ -83,6 +91,18 @@ def test_a_folder_whose_replacing_was_killed_gets_its_name_back(tmp_path):
         raise OSError("full")
     assert names(tmp_path) == ["pages"]
     assert names(tmp_path / "pages") == ["former.html"]
+
+
+def test_of_two_that_make_one_folder_at_once_the_first_gives_it_its_name(tmp_path):
+    """A cluster gives a shard to another machine where it takes one for lost, which may go on."""
+    with first_folder(tmp_path / "00003") as lost:
+        (lost / "rows").write_text("the same")
+        with first_folder(tmp_path / "00003") as again:
+            (again / "rows").write_text("the same")
+        assert (tmp_path / "00003" / "rows").read_text() == "the same"
+        assert (lost / "rows").read_text() == "the same"
+    assert (tmp_path / "00003" / "rows").read_text() == "the same"
+    assert names(tmp_path) == ["00003"]
 
 
 MODEL = {"card.json": b"{}", "model.txt": b"tree"}

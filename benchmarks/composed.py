@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import increments, notebook
+from benchmarks import growth, increments, notebook
 
 HOUSE = Path(__file__).parents[1]
 KEPT, PAGE = HOUSE / "benchmarks" / "measured", HOUSE / "docs" / "benchmarks.md"
@@ -50,6 +50,12 @@ def of_increments(found: Mapping[str, Any]) -> str:
     return "```text\n" + "\n".join([*tables, increments.beside(sizes)]) + "\n```"
 
 
+def of_growth(found: Mapping[str, Any]) -> str:
+    """The table of all sizes, and the picture that the benchmark drew."""
+    told = growth.text({int(accounts): steps for accounts, steps in found.items()})
+    return f"{told}\n\n![Memory of a night over its course, in books of several sizes](growth.png)"
+
+
 BENCHES = {
     "increments": Bench(
         "Sixty daily deliveries",
@@ -57,6 +63,13 @@ BENCHES = {
         "([few files](operations.md#few-files-and-no-more-than-is-needed)).",
         ("--json", "{json}"),
         of_increments,
+    ),
+    "growth": Bench(
+        "A book as it grows",
+        "Processor seconds and peak memory of each step and of each stage of the night, in books of several sizes with "
+        "shards of one size, and the exponent of what a stage costs: 1 is a cost that grows as the book does.",
+        ("--accounts", "100000", "1000000", "--json", "{json}", "--plot", str(HOUSE / "docs" / "growth.png")),
+        of_growth,
     ),
     "notebook": Bench(
         "A night in a notebook",

@@ -44,18 +44,21 @@ def copied(source: Path, goal: Path, copies: int) -> None:
     """The tables of a delivery so many times, each time with names of its own for whatever has an id."""
     for place in sorted(source.glob("*.parquet")):
         rows = pq.read_table(place)
-        named = [name for name in rows.column_names if name.endswith("_id") or name == "reverses"]
         (goal / place.stem).mkdir(parents=True)
         for number in range(copies):
-            part = rows
-            for name in named:
-                at, own = part.column_names.index(name), part[name]
-                again = pc.binary_join_element_wise(own, pa.scalar(f"c{number}"), "-")
-                part = part.set_column(at, name, pc.if_else(pc.equal(own, ""), own, again))
-            pq.write_table(part, goal / place.stem / f"part-{number:03}.parquet")
+            pq.write_table(renamed(rows, f"c{number}"), goal / place.stem / f"part-{number:03}.parquet")
         control = json.loads((source / f"{place.stem}.control.json").read_text(encoding="utf-8"))
         told = {"rows": control["rows"] * copies, "complete_through": control["complete_through"]}
         (goal / f"{place.stem}.control.json").write_text(json.dumps(told), encoding="utf-8")
+
+
+def renamed(rows: pa.Table, mark: str) -> pa.Table:
+    """The rows with the mark at the end of whatever is an id."""
+    for name in [name for name in rows.column_names if name.endswith("_id") or name == "reverses"]:
+        at, own = rows.column_names.index(name), rows[name]
+        again = pc.binary_join_element_wise(own, pa.scalar(mark), "-")
+        rows = rows.set_column(at, name, pc.if_else(pc.equal(own, ""), own, again))
+    return rows
 
 
 def stored(folder: Path, debtors: int, copies: int, params: Params) -> Path:

@@ -63,10 +63,10 @@ def main() -> None:
     shutil.rmtree(chosen.work / "out", ignore_errors=True)
     asked = (sys.executable, "-m", "benchmarks.night", "--work", chosen.work, "--as-of", chosen.as_of)
     if chosen.profile:
-        shown = json.loads(_timed("profile", *asked, "--night", "--profile")["last_line"])["parts"]
+        shown = json.loads(timed("profile", *asked, "--night", "--profile")["last_line"])["parts"]
         print("\n".join(f"{share:>7.1%} {calls:>6,} x  {name}" for name, calls, share in shown))
         return
-    night, floor = (_timed(name, *asked, f"--{name}") for name in ("night", "floor"))
+    night, floor = (timed(name, *asked, f"--{name}") for name in ("night", "floor"))
     inside, least = (json.loads(row.pop("last_line")) for row in (night, floor))
     manifest = json.loads((chosen.work / "out" / chosen.as_of / "manifest.json").read_text())
     counts = manifest["counts"]
@@ -104,15 +104,15 @@ def _made(chosen: argparse.Namespace, store: Path, params: Path) -> list[dict[st
     if not source.exists():
         simulated, wanted = chosen.work / "simulated", (chosen.debtors, "--seed", chosen.seed)
         how = ("--out", simulated, "--format", "parquet")
-        rows.append(_timed("simulate", recoup, "simulate", "--debtors", *wanted, *how))
+        rows.append(timed("simulate", recoup, "simulate", "--debtors", *wanted, *how))
         shutil.rmtree(simulated / "truth", ignore_errors=True)
         copied(simulated, source, chosen.copies)
         shutil.rmtree(simulated)
     given = ("--store", store, "--params", params)
-    rows.append(_timed("ingest", recoup, "ingest", "--source", source, *given))
-    rows.append(_timed("train", recoup, "train", *given))
+    rows.append(timed("ingest", recoup, "ingest", "--source", source, *given))
+    rows.append(timed("train", recoup, "train", *given))
     why = ("--by", "benchmark", "--why", "to be timed")
-    rows.append(_timed("promote", recoup, "promote", "--run", rows[-1]["last_line"], *why, *given))
+    rows.append(timed("promote", recoup, "promote", "--run", rows[-1]["last_line"], *why, *given))
     return rows
 
 
@@ -124,7 +124,7 @@ def _write_params(chosen: argparse.Namespace, place: Path) -> None:
     place.write_text(yaml.safe_dump(params, sort_keys=False))
 
 
-def _timed(stage: str, *command: object) -> dict[str, Any]:
+def timed(stage: str, *command: object) -> dict[str, Any]:
     """Processor seconds and peak memory of a command as a whole process, and the last line it printed."""
     started = subprocess.Popen(
         list(map(str, command)), stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
@@ -159,7 +159,7 @@ def _night(store: Path, as_of: str, out: Path, params_file: Path, profile: bool 
             yield so_far
         stages[name] = stages.get(name, 0.0) + time.process_time() - began
 
-    def timed(name: str) -> Any:
+    def clocked(name: str) -> Any:
         make = getattr(publish, name)
 
         def made(*given: Any) -> Any:
@@ -172,7 +172,7 @@ def _night(store: Path, as_of: str, out: Path, params_file: Path, profile: bool 
 
     Stages.stage = stage  # pyrefly: ignore[bad-assignment]
     for name in FACES:
-        setattr(publish, name, timed(name))
+        setattr(publish, name, clocked(name))
     profiled = cProfile.Profile()
     with profiled if profile else nullcontext():
         night_from_store(store, dt.date.fromisoformat(as_of), out, load(params_file))

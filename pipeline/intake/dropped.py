@@ -59,7 +59,7 @@ class Dropping:
                 f"""INSERT INTO forgotten_accounts
                 SELECT hash, any_value(currency) FROM (
                     SELECT {self._hashed("trim(w.account_id)")} AS hash, d.currency
-                    FROM raw_accounts w JOIN dropped_accounts d ON w.rowid = d.rid WHERE w.account_id IS NOT NULL)
+                    FROM raw_accounts w JOIN dropped_accounts d ON w.rid = d.rid WHERE w.account_id IS NOT NULL)
                 WHERE hash NOT IN (SELECT hash FROM forgotten_accounts) GROUP BY hash"""
             )
         rows = self._engine.count(f"dropped_{name}")
@@ -71,7 +71,7 @@ class Dropping:
                 FROM (SELECT currency, {money_value("read")} AS amount
                 FROM (SELECT currency, {money_read("cell")} AS read FROM (SELECT *, false AS cell_plain FROM (
                 SELECT d.currency, m.decimals, nullif(trim({quoted(money)}), '') AS cell
-                FROM raw_{name} w JOIN dropped_{name} d ON w.rowid = d.rid
+                FROM raw_{name} w JOIN dropped_{name} d ON w.rid = d.rid
                 LEFT JOIN currencies m ON m.code = d.currency) WHERE cell IS NOT NULL))) GROUP BY ALL"""
         )
         found = {currency: int(total) for currency, total, _ in sums if currency is not None and total is not None}
@@ -81,10 +81,10 @@ class Dropping:
         known = "h.currency" if hashes == "forgotten_accounts" else "NULL"
         currency = "nullif(trim(w.currency), '')" if name == "accounts" else known
         self._engine.run(
-            f"""INSERT INTO dropped_{name} SELECT w.rowid, any_value({currency}) FROM raw_{name} w
+            f"""INSERT INTO dropped_{name} SELECT w.rid, any_value({currency}) FROM raw_{name} w
             JOIN (SELECT DISTINCT {quoted(column)} AS cell FROM raw_{name}) c ON w.{quoted(column)} = c.cell
             JOIN {hashes} h ON h.hash = {self._hashed("trim(c.cell)")}
-            WHERE w.rowid NOT IN (SELECT rid FROM dropped_{name}) GROUP BY w.rowid"""
+            WHERE w.rid NOT IN (SELECT rid FROM dropped_{name}) GROUP BY w.rid"""
         )
 
     def met(self) -> dict[str, str | None]:

@@ -4,7 +4,7 @@ Its messages stay inside.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,18 @@ class Engine:
             raise
         except duckdb.Error as error:
             faults.append(f"{shown(file_name)} {unreadable(str(error))}")
+
+    @contextmanager
+    def reading_in_place(self, faults: list[str], look: Callable[[], list[str]]) -> Iterator[None]:
+        """Where the engine stops meanwhile, look at each file for what it cannot read: sentences of the faults."""
+        try:
+            yield
+        except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+            raise
+        except duckdb.Error:
+            if not (found := look()):
+                raise
+            faults += found
 
 
 class _TablesTooLarge(Exception):

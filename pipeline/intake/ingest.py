@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -176,7 +177,7 @@ class _Intake:
     staging: Path
     terms: _Terms
     read: ReadOut | None = None
-    starts: dict[str, list[int]] = field(default_factory=dict)  # table -> first rowid of each of its files
+    starts: dict[str, list[int]] = field(default_factory=dict)  # table -> first rid of each of its files, and the next
 
     def run(self) -> IngestReport:
         self.forgotten = forgotten(self.store.path) if self.store else None
@@ -211,11 +212,13 @@ class _Intake:
         for name in tqdm(self.delivery.tables, "tables", leave=False, disable=None):
             unreadable += self._load(name)
             if not unreadable:
-                dropped = self.dropping.of(self.delivery.tables[name]) if self.dropping else None
-                zones = zones or self._open_books(state)
-                bad = bad_accounts(taken["accounts"].set_aside) if "accounts" in taken else {}
-                taken[name] = self._intake_of(name, bad, dropped, self._reach(name, state)).take()
-            self.engine.run(f"DROP TABLE raw_{name}")
+                with self.engine.reading_in_place(unreadable, partial(self._damaged, name)):
+                    dropped = self.dropping.of(self.delivery.tables[name]) if self.dropping else None
+                    zones = zones or self._open_books(state)
+                    bad = bad_accounts(taken["accounts"].set_aside) if "accounts" in taken else {}
+                    taken[name] = self._intake_of(name, bad, dropped, self._reach(name, state)).take()
+            self.engine.run(f"DROP VIEW raw_{name}")
+            self.engine.run(f"DROP TABLE IF EXISTS cells_{name}")
         self.met = self.dropping.met() if self.dropping else {}
         self._check_unchanged()
         set_aside = _Checked(taken, zones, ()).set_aside()
@@ -368,32 +371,55 @@ class _Intake:
             raise DeliveryMissing.debts()
 
     def _load(self, name: str) -> list[str]:
-        """Read every file of a table as text into raw_NAME; what is wrong with files comes back as sentences."""
+        """raw_NAME: every row of every file of a table as text, with file_no and rid, its number among them. Parquet
+        files alone are read where they lie, others into a table. What is wrong with files comes back as sentences.
+        """
         table = self.delivery.tables[name]
+        in_place = all(part.is_parquet for part in table.parts)
         columns = ", ".join(f"{quoted(column)} VARCHAR" for column in table.columns)
-        self.engine.run(f"CREATE TABLE raw_{name} (file_no INTEGER, {columns})")
+        self.engine.run(f"CREATE TABLE cells_{name} (file_no INTEGER, {columns})")
         faults: list[str] = []
-        self.starts[name] = []
+        views = [f"SELECT rowid AS rid, * FROM cells_{name}"]
+        self.starts[name] = [0]
         for number, part in enumerate(table.parts):
-            self.starts[name].append(self.engine.count(f"raw_{name}"))
+            rows = 0
             with self.engine.reading(part.name, faults):
-                scan, wrong = self._scan(name, number, part)
+                scan, wrong = self._scan(name, number, part, in_place)
                 faults += [f"{shown(part.name)}: {sentence}" for sentence in wrong]
-                if not wrong:
-                    self.engine.run(f"INSERT INTO raw_{name} BY NAME SELECT {number} AS file_no, * FROM {scan}")
+                if not wrong and in_place:
+                    rows = self.engine.count(scan)
+                    numbers = f"{self.starts[name][-1]} + row_no AS rid, {number} AS file_no"
+                    views.append(f"SELECT {numbers}, * EXCLUDE (row_no) FROM {scan}")
+                elif not wrong:
+                    self.engine.run(f"INSERT INTO cells_{name} BY NAME SELECT {number} AS file_no, * FROM {scan}")
+            self.starts[name].append(self.starts[name][-1] + rows if in_place else self.engine.count(f"cells_{name}"))
+        self.engine.run(f"CREATE VIEW raw_{name} AS {' UNION ALL BY NAME '.join(views)}")
         return faults or self._count_faults(name)
 
-    def _scan(self, name: str, number: int, part: Part) -> tuple[str, list[str]]:
+    def _damaged(self, name: str) -> list[str]:
+        """Sentences about the Parquet files of a table that cannot be read to their end."""
+        faults: list[str] = []
+        for number, part in enumerate(self.delivery.tables[name].parts):
+            with self.engine.reading(part.name, faults):
+                scan, _ = self._scan(name, number, part, in_place=False)
+                self.engine.run(f"CREATE TABLE tried_{name} AS FROM {scan}")
+                self.engine.run(f"DROP TABLE tried_{name}")
+        return faults
+
+    def _scan(self, name: str, number: int, part: Part, in_place: bool) -> tuple[str, list[str]]:
+        """SQL of its rows as text, with row_no where they are read in place; and what is wrong with its columns."""
         # A link of our own making: no file name reaches the engine, so none is read as a pattern.
         ending = ".parquet" if part.is_parquet else ".csv.gz" if part.name.endswith(".gz") else ".csv"
         link = self.staging / f"{name}-{number}{ending}"
-        link.symlink_to(part.place.resolve())
+        if not link.exists():
+            link.symlink_to(part.place.resolve())
         if not part.is_parquet:
             return csv_scan(part, str(link)), []
         scan = parquet_scan(str(link))
         columns = [(column, native) for column, native, *_ in self.engine.rows(f"DESCRIBE SELECT * FROM {scan}")]
         cells, wrong = as_text(columns, {column.name: column.kind for column in DELIVERED[name].columns})
-        return f"(SELECT {cells} FROM {scan})", wrong
+        numbered = ", file_row_number AS row_no" if in_place else ""
+        return f"(SELECT {cells}{numbered} FROM {scan})", wrong
 
     def _count_faults(self, name: str) -> list[str]:
         rows, control = self.engine.count(f"raw_{name}"), self.delivery.tables[name].control

@@ -1,7 +1,7 @@
 """SQL text that turns a delivered table into read rows with a mask of faults,
 and that tells repeated from conflicting rows.
 
-No engine is imported here. The statements expect these tables: raw_NAME (file_no and the cells as text), books
+No engine is imported here. The statements expect these tables: raw_NAME (rid, file_no and the cells as text), books
 (portfolio, zone_no, zone_declared, lag_NAME days), currencies (code, decimals), offsets (clocks.py), known_accounts
 (one row per account), and, where the store has rows, stored_NAME. standing_NAME are the read rows that are still to
 come in, shared_NAME the keys that several of them have. Money is BIGINT minor units, days BIGINT since 1970, instants
@@ -73,7 +73,7 @@ def read_rows(
         f"CASE WHEN defaulted AND lag = 0 THEN {instant}_utc ELSE known_at_utc END" if instant else "known_at_utc"
     )
     return f"""
-WITH {_cells(table, delivered, extras, f"rowid NOT IN (SELECT rid FROM dropped_{name})" if but_dropped else "true")},
+WITH {_cells(table, delivered, extras, f"rid NOT IN (SELECT rid FROM dropped_{name})" if but_dropped else "true")},
 placed AS ({_placed(table, shards)}),
 {_valued(table, extras)},
 read AS (SELECT *, CASE WHEN {" AND ".join(_sound(table, extras))} THEN 0
@@ -113,7 +113,7 @@ def _cells(table: Table, delivered: Sequence[str], extras: Mapping[str, str], wh
         for column in table.columns
     ]
     trimmed += [f"nullif(trim({quoted(name)}), '') AS {quoted(name)}" for name in extras]
-    return f"""delivered AS (SELECT rowid AS rid, {", ".join([*texts, *plain])} FROM raw_{table.name} WHERE {which}),
+    return f"""delivered AS (SELECT rid, {", ".join([*texts, *plain])} FROM raw_{table.name} WHERE {which}),
 cells AS (SELECT * REPLACE ({", ".join(trimmed)}) FROM delivered)"""
 
 
@@ -507,7 +507,8 @@ def load_stamp(name: str, share: float, stored: bool) -> str:
         firsts = ", ".join(f"arg_min({column}, known_at) AS {column}" for column in columns.split(", "))
         rows = f"SELECT {firsts} FROM ({rows}) GROUP BY {keys}"
     known_on, own_day = partial(_quantile, "known_on"), partial(_quantile, "own_day")
-    return f"""WITH counted AS (SELECT known_on, own_day, count(*) AS rows FROM (SELECT {columns} FROM ({rows}))
+    return f"""WITH counted AS MATERIALIZED (
+            SELECT known_on, own_day, count(*) AS rows FROM (SELECT {columns} FROM ({rows}))
             WHERE NOT defaulted AND own_day <= known_on GROUP BY ALL)
         SELECT coalesce((SELECT sum(rows) FROM counted), 0)::BIGINT, {known_on(high)} - {known_on(low)},
         {own_day(0.95)} - {own_day(0.05)}, {known_on(0.5)} - {own_day(0.5)}"""
@@ -575,12 +576,12 @@ def faulty_cells(name: str, delivered: Sequence[str], extras: Mapping[str, str],
     return f"""
 WITH faulty AS (SELECT r.rid, r.mask | coalesce(l.mask, 0) AS mask, r.mask <> 0 AS by_itself
     FROM read_{name} r LEFT JOIN left_{name} l USING (rid) WHERE r.mask <> 0 OR coalesce(l.mask, 0) <> 0),
-{_cells(DELIVERED[name], delivered, extras, "rowid IN (SELECT rid FROM faulty WHERE by_itself)")},
+{_cells(DELIVERED[name], delivered, extras, "rid IN (SELECT rid FROM faulty WHERE by_itself)")},
 placed AS ({_placed(DELIVERED[name], shards)}),
 {_valued(DELIVERED[name], extras)},
 own AS (SELECT rid, {masks} FROM valued)
 SELECT f.rid, w.file_no, f.mask, {cells}, {told}
-FROM faulty f JOIN raw_{name} w ON w.rowid = f.rid LEFT JOIN own v USING (rid) ORDER BY f.rid"""
+FROM faulty f JOIN raw_{name} w ON w.rid = f.rid LEFT JOIN own v ON v.rid = f.rid ORDER BY f.rid"""
 
 
 def columns_with_faults(name: str, extras: Mapping[str, str]) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ def know_charges(engine: Engine, source: str) -> None:
 
 @dataclass(frozen=True)
 class TableIntake:
-    """The table's cells are in raw_NAME; `starts` has the first rowid of each of its files.
+    """The table's cells are in raw_NAME; `starts` has the first rid of each of its files.
 
     bad_accounts: where the accounts stand that this delivery holds and that were set aside.
     """

@@ -1,5 +1,5 @@
 """What benchmarks print of themselves: their made-up deliveries, the notebook's features, and a page without a typed
-figure (benchmarks/increments.py, benchmarks/notebook.py, benchmarks/composed.py).
+figure (benchmarks/increments.py, benchmarks/growth.py, benchmarks/notebook.py, benchmarks/composed.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import composed, increments, notebook
+from benchmarks import composed, growth, increments, notebook
 
 
 def test_the_page_is_what_is_kept():
@@ -28,7 +28,7 @@ def test_of_a_benchmark_that_is_not_kept_the_page_says_nothing(tmp_path, capsys)
     assert "load 0.5 before and 1.2 after. python " in page
     with pytest.raises(SystemExit, match="2"):
         composed.main(["nothing"])
-    assert "There is no benchmark nothing here. Name some of increments, notebook." in capsys.readouterr().err
+    assert "There is no benchmark nothing here. Name some of increments, growth, notebook." in capsys.readouterr().err
 
 
 def test_a_day_is_the_same_for_every_book_and_sends_some_rows_again():
@@ -81,3 +81,28 @@ def test_the_notebook_counts_what_was_known_before_the_night():
     assert made.loc["A", "payments_all_last_90"] == 2
     assert np.isnan(made.loc["B", "payments_all_sum_730"])
     assert len(made.columns) == len(set(made.columns)) == 465
+
+
+def steps(accounts: int, seconds: float) -> growth.Steps:
+    told = {"cpu": seconds, "peak_mib": 900.0}
+    night = {**told, "stages": {"rank": seconds / 4}, "peaks": {"rank": 700.0}, "known": accounts, "scorable": 9}
+    book = {"events": accounts * 50, "simulated_debtors": 700, "copies": accounts // 1_000}
+    return {"book": book, "ingest": told, "train": told, "night": night}
+
+
+def test_a_cost_that_grows_as_the_book_does_has_exponent_one_and_a_size_that_is_not_done_is_left_out():
+    assert growth.exponent({10: 2.0, 100: 20.0, 1000: 200.0}) == pytest.approx(1)
+    assert growth.exponent({10: 2.0, 100: 200.0, 1000: 20_000.0}) == pytest.approx(2)
+    told = growth.text({1_000: steps(1_000, 8.0), 10_000: steps(10_000, 80.0), 100_000: {"book": {}}})
+    assert "| | 1,000 accounts | 10,000 accounts | exponent |" in told
+    assert "| night: rank | 2.0 s, 700 MiB | 20.0 s, 700 MiB | 1.00 |" in told
+    assert told.endswith("1,000: 700 debtors simulated, 10,000: 700 debtors simulated, 10 times under other names.")
+    assert growth.text({100_000: {"book": {}}}) == "No size is done."
+
+
+def test_a_step_that_is_done_is_not_done_again(tmp_path):
+    done = []
+    for cpu in (1.0, 2.0):
+        growth._step(tmp_path, "book", lambda cpu=cpu: done.append(cpu) or {"cpu": cpu})
+    assert done == [1.0]
+    assert growth.steps_of(tmp_path) == {"book": {"cpu": 1.0}}

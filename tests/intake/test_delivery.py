@@ -388,6 +388,27 @@ def test_parquet_columns_that_would_lose_something_are_refused(tmp_path, column,
         ingest(source, tmp_path / "store", PARAMS)
 
 
+def test_a_parquet_file_that_breaks_in_the_middle_is_named_and_no_other(tmp_path):
+    """Files are read in place, all of a table at once: which of them stops the engine is found out afterwards."""
+    source = write(tmp_path / "source", world())
+    rows = pa.table({name: [row.get(name) for row in PAYMENTS] for name in PAYMENTS[0]})
+    (source / "payments").mkdir()
+    for number in (1, 2, 3):
+        named = [f"{number}-{name}" for name in rows["payment_id"].to_pylist()]
+        part = rows.set_column(rows.column_names.index("payment_id"), "payment_id", [named])
+        place = source / "payments" / f"part-{number}.parquet"
+        pq.write_table(part, place, compression="none", use_dictionary=False, write_statistics=False)
+        if number == 2:
+            whole = place.read_bytes()
+            assert whole.count(b"2-") >= len(named)
+            place.write_bytes(whole.replace(b"2-", b"\xff\xfe"))
+    with pytest.raises(ContractError, match=r"'payments/part-2.parquet' (is not UTF-8|cannot be read)") as refusal:
+        ingest(source, tmp_path / "store", PARAMS)
+    assert "part-1" not in str(refusal.value)
+    assert "part-3" not in str(refusal.value)
+    assert not (tmp_path / "store").exists()
+
+
 def test_one_long_text_meant_by_every_row_is_refused_before_it_is_read(tmp_path):
     source = write(tmp_path / "source", world())
     text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(100_000, np.int8)), pa.array(["x" * 900_000]))

@@ -34,7 +34,7 @@ from benchmarks.night import PARAMS, TAUGHT_DEBTORS, timed
 
 RECOUP = Path(sys.executable).parent / "recoup"
 ACCOUNTS_PER_DEBTOR = 1.373  # of the simulator's books
-BASE, SIMULATED = 36_500, 730_000
+BASE, SIMULATED = 20_000, 740_000  # the first: one file a table
 PER_SHARD = 50_000  # accounts
 MEMORY_LIMIT = "2GB"  # of the intake
 AS_OF, EVERY_S, POINTS = "2026-10-01", 0.5, 400

@@ -1,5 +1,5 @@
 """What a night costs beside its floor:
-python -m benchmarks.night [--debtors N] [--copies N] [--work DIR] [--again] [--profile].
+python -m benchmarks.night [--debtors N] [--copies N] [--work DIR] [--again] [--profile] [--flame FILE.svg].
 
 Makes a store with an approved model, publishes a night from it and prints, and writes to WORK/night.json, the
 processor seconds and peak memory of each command and of each stage of the night. The floor is measured in the same
@@ -8,8 +8,8 @@ night's scorable accounts. Processor seconds do not depend on who else works on 
 
 copies: every account of the simulated ones again under other names. Models are taught on a seeded sample of debtors
 (cohort.sample_debtors), the night scores everybody. again: the store that stands in WORK. profile: the functions of
-the house that took most, as shares of the night, each with all that it calls. `benchmarks.features` sets features
-against a plain read.
+the house that took most, as shares of the night, each with all that it calls. flame: the same as a picture, by py-spy,
+which must be installed and may watch a process of its own. `benchmarks.features` sets features against a plain read.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ HOUSE = Path(__file__).parents[1]
 PARAMS, SHOWN = HOUSE / "params.yaml", 60
 ROOMS = ("features", "models", "pipeline")
 FACES = ("write_xlsx", "html")  # what makes workbook and page, in pipeline.pages.publish
+SAMPLES_PER_S = 50
 STEPS = 3  # times that a floor is measured; the least counts, for a floor is what it takes at best
 
 
@@ -49,6 +50,7 @@ def main() -> None:
     arguments.add_argument("--work", type=Path, default=Path("work/benchmark"))
     arguments.add_argument("--again", action="store_true")
     arguments.add_argument("--profile", action="store_true")
+    arguments.add_argument("--flame", type=Path)
     for hidden in ("--night", "--floor"):
         arguments.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
     chosen = arguments.parse_args()
@@ -65,6 +67,10 @@ def main() -> None:
     if chosen.profile:
         shown = json.loads(timed("profile", *asked, "--night", "--profile")["last_line"])["parts"]
         print("\n".join(f"{share:>7.1%} {calls:>6,} x  {name}" for name, calls, share in shown))
+        return
+    if chosen.flame:
+        watched = ("py-spy", "record", "--output", chosen.flame, "--rate", SAMPLES_PER_S, "--gil", "--")
+        timed("flame", *watched, *asked, "--night")
         return
     night, floor = (timed(name, *asked, f"--{name}") for name in ("night", "floor"))
     inside, least = (json.loads(row.pop("last_line")) for row in (night, floor))

@@ -82,6 +82,15 @@ class CannotWrite(RecoupError):
         return refusal
 
     @classmethod
+    def seen_by_others(cls, folder: str, variable: str) -> CannotWrite:
+        refusal = cls(
+            f"Folder {folder!r} is for copies of people's debts, and others may look into it. Take it from them, or "
+            f"name another in {variable}."
+        )
+        refusal.exit_code = 73
+        return refusal
+
+    @classmethod
     def writing(cls, what: str, error: OSError) -> CannotWrite:
         return cls(f"{what} cannot be written ({_reason(error)}). {MAKE_ROOM}")
 

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.worlds.afterwards import House
+    from tests.worlds.buckets import S3, Bucketful, Proxy
     from tests.worlds.servers import Server
 
 # Rooms whose files take longest come first: no process is left alone with one of them at the end.
 LONG_ROOMS = ("promises", "training", "night", "house", "treatment", "keeping", "outcomes", "simulate", "features")
 MANY = 1_000  # tests: those of a room, or of a file, need few of the loops
-SLOW_FIXTURES = {"browser", "server", "two_nights", "model", "tuned", "house", "three_nights"}
+SLOW_FIXTURES = {"browser", "server", "two_nights", "model", "tuned", "house", "three_nights", "s3"}
 
 settings.register_profile(
     "same", derandomize=True, max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -152,4 +153,37 @@ def server() -> Iterator[Server]:
     from tests.worlds.servers import running_server
 
     with running_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """An S3 server on loopback, one for all tests of a process."""
+    from tests.worlds.buckets import running_s3
+
+    with running_s3() as running:
+        yield running
+
+
+@pytest.fixture
+def bucket(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucketful:
+    """A bucket of one's own, to which the environment leads; copies lie in the test's folder."""
+    from tests.worlds.buckets import SECRET
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    said = {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": SECRET, "REGION": "us-east-1", "ALLOW_HTTP": "true"}
+    for name, value in (said | {"ENDPOINT_URL": s3.endpoint}).items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("RECOUP_COPIES", str(tmp_path / "copies"))
+    return s3.bucket()
+
+
+@pytest.fixture
+def proxy(s3: S3, bucket: Bucketful, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """What the environment leads to instead: it stands before the server, and does as the test says."""
+    from tests.worlds.buckets import proxied
+
+    with proxied(s3) as running:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", running.endpoint)
         yield running

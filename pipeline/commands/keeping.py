@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click import option
 
-from pipeline.commands.table import AS_OF, FOLDER, NIGHTS, PLACE, STORE, cli, command
+from pipeline.commands.table import AS_OF, FOLDER, KEPT, KEPT_FOLDER, NIGHTS, PLACE, STORE, cli, command
 
 if TYPE_CHECKING:
     from pipeline.intake.set_aside import Aside
@@ -39,6 +39,7 @@ DEBTOR = option("--debtor", required=True, help="debtor_id")
     option("--why", required=True, help="Why; recorded. It must not name the debtor."),
     STORE,
     NIGHTS,
+    sweeps=lambda _: dt.timedelta(0),
 )
 def forget(params: Params, debtor: str, by: str, why: str, store: Path, out: Path) -> None:
     """Take a debtor out of store, lists, runs and registry for good; later deliveries leave the debtor out."""
@@ -53,7 +54,8 @@ def forget(params: Params, debtor: str, by: str, why: str, store: Path, out: Pat
     DEBTOR,
     option("--out", "file", type=PLACE, required=True, help="File to write: *.html to read, *.json for a program."),
     STORE,
-    option("--nights", type=PLACE, help="Folder of published nights [default: paths.out]."),
+    option("--nights", type=KEPT, help="Folder of published nights [default: paths.out]."),
+    use="look",
 )
 def export(params: Params, debtor: str, file: Path, store: Path, nights: Path | None) -> None:
     """All that is kept of a debtor, and every decision about the debtor, in one file to hand over."""
@@ -67,8 +69,9 @@ def export(params: Params, debtor: str, file: Path, store: Path, nights: Path | 
 @command(
     STORE,
     AS_OF,
-    option("--nights", "out", type=FOLDER, help="Folder of published nights [default: paths.out]."),
+    option("--nights", "out", type=KEPT_FOLDER, help="Folder of published nights [default: paths.out]."),
     option("--out", "folder", type=FOLDER, help="Keep the night made again in this folder."),
+    use="look",
 )
 def reproduce(params: Params, store: Path, as_of: dt.date, out: Path, folder: Path | None) -> None:
     """Make a published night again from what its manifest names, and compare every file; exit 65 where one differs."""
@@ -86,10 +89,11 @@ def reproduce(params: Params, store: Path, as_of: dt.date, out: Path, folder: Pa
     option(
         "--out",
         "outs",
-        type=FOLDER,
+        type=KEPT_FOLDER,
         multiple=True,
         help="Folder of nights of this store; may be given again [default: paths.out].",
     ),
+    sweeps=lambda given: dt.timedelta(days=1) if given["vacuum"] else None,
 )
 def compact(params: Params, store: Path, vacuum: bool, outs: tuple[Path, ...]) -> None:
     """Bring the store's many small files together; every version that is needed stays readable."""
@@ -109,6 +113,7 @@ def quarantine() -> None:
     option("--rows", "each", is_flag=True, help="A line for each row, by its name."),
     of=quarantine,
     name="list",
+    use="look",
 )
 def list_rows(params: Params, store: Path, each: bool, **which: Any) -> None:
     """What waits, by table, code and delivery, with its money; and that all that was set aside adds up."""
@@ -124,6 +129,7 @@ def list_rows(params: Params, store: Path, each: bool, **which: Any) -> None:
     ROWS[0],
     option("--raw", is_flag=True, help="The whole row as it was delivered: it holds a person's data."),
     of=quarantine,
+    use="look",
 )
 def show(params: Params, store: Path, names: tuple[str, ...], raw: bool) -> None:
     """Where a row stood, why it is set aside, and what became of it."""

@@ -25,6 +25,7 @@ TRAINING = ("mlflow", "optuna", "shap", "woodelf", "matplotlib", "sklearn")
     option("--out", "file", type=PLACE, help="Parquet file to write: account_id, as_of, features."),
     option("--explain", "feature", metavar="NAME", help="Print the events behind one cell instead."),
     option("--account", help="The account of the cell."),
+    use="look",
 )
 def features(
     params: Params, store: Path, as_of: dt.date, file: Path | None, feature: str | None, account: str | None
@@ -53,6 +54,7 @@ def features(
     option("--out", "file", type=PLACE, required=True, help="Parquet file to write."),
     option("--horizons", help="Label over these numbers of days too, and tell of them side by side: 30,60,90."),
     COHORT,
+    use="look",
 )
 def dataset(params: Params, store: Path, file: Path, horizons: str | None, cohort: str) -> None:
     """The labelled panel: account_id, debtor_id, as_of, features, labels, split; prints label rates,
@@ -146,6 +148,7 @@ def _calm(out: Path, least: str) -> str | None:
     STORE,
     option("--truth", type=FOLDER, help="truth/ of a simulated source: adds the best possible."),
     option("--out", "page", type=PLACE, help="Also write the HTML report here."),
+    use="look",
 )
 def evaluate(params: Params, run_id: str, store: Path, truth: Path | None, page: Path | None) -> None:
     """The report of a run again."""
@@ -187,6 +190,7 @@ def promote(params: Params, run_id: str | None, rollback: bool, by: str | None, 
     STORE,
     option("--out", "folder", type=FOLDER, required=True, help="Folder for the page, insight.json and findings.csv."),
     option("--language", type=click.Choice(languages()), help="[default: worklist.language]"),
+    use="look",
 )
 def insight(params: Params, store: Path, folder: Path, language: str | None) -> None:
     """Why debts go bad: which facts of their opening go with it, judged on later accounts; vintages, roll rates, first

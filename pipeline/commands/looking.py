@@ -15,6 +15,7 @@ from pipeline.commands.table import (
     AS_OF,
     DAY,
     FOLDER,
+    KEPT_FOLDER,
     MOST,
     PLACE,
     STORE,
@@ -43,6 +44,7 @@ FORMATS = ("table", "csv", "json")  # of an answer
     ),
     option("--all", "everything", is_flag=True, help="Every reason, rule and event, not only those that weigh most."),
     option("--plot", type=PLACE, help="Also draw what moved the score, as a waterfall, into this PNG file."),
+    use="look",
 )
 def explain(
     params: Params,
@@ -85,7 +87,7 @@ def explain(
 @command(
     click.argument("question", required=False),
     STORE,
-    option("--nights", type=FOLDER, help="Folder of published nights [default: paths.out of the params]."),
+    option("--nights", type=KEPT_FOLDER, help="Folder of published nights [default: paths.out of the params]."),
     option(
         "--as-of", type=DAY, callback=date, help="As it was known before this day, with nights up to it [default: now]."
     ),
@@ -98,6 +100,7 @@ def explain(
         show_default=True,
         help="How long an answer may take.",
     ),
+    use="look",
 )
 def sql(
     params: Params,
@@ -149,7 +152,7 @@ def treatments(params: Params, policy: Path | None, from_day: dt.date | None) ->
     click.echo(policy_told(policy_of(policy or SHIPPED, law, places, day), law, places, day))
 
 
-@command(STORE, AS_OF, ACCOUNT)
+@command(STORE, AS_OF, ACCOUNT, use="look")
 def eligibility(params: Params, store: Path, as_of: dt.date, account: str) -> None:
     """Everything that decides whether, when and how one account may be contacted on a day."""
     from pipeline.night.one_account import eligibility_of
@@ -163,6 +166,7 @@ def eligibility(params: Params, store: Path, as_of: dt.date, account: str) -> No
     option("--channel", help="call, sms, email, ..."),
     option("--at", help="The moment, ISO 8601 with offset: 2026-11-02T10:15:00+01:00 [of --file: now]."),
     option("--file", "questions", type=PLACE, help="CSV of account_id, channel, and at where need be."),
+    use="look",
 )
 def check(
     params: Params, store: Path, account: str | None, channel: str | None, at: str | None, questions: Path | None
@@ -191,6 +195,7 @@ def check(
     option("--token-file", type=PLACE, required=True, help="File of mode 0600 with the token that askers must give."),
     option("--host", default="127.0.0.1", show_default=True, help="Address to listen at."),
     option("--port", type=click.IntRange(1, 65535), default=8711, show_default=True),
+    use="stay",
 )
 def serve(params: Params, store: Path, checks: bool, token_file: Path, host: str, port: int) -> None:
     """Answer questions of programs at the moment of contact, until a signal ends it."""
@@ -216,6 +221,7 @@ def serve(params: Params, store: Path, checks: bool, token_file: Path, host: str
     ),
     option("--out", "picture", type=PLACE, help="Also draw the curve into this PNG file."),
     option("--truth", type=FOLDER, help="truth/ of a simulated source: adds what is true, and the best possible."),
+    use="look",
 )
 def whatif(
     params: Params,

@@ -17,12 +17,14 @@ from click import option
 
 from features.errors import LockHeld
 from pipeline.commands.ending import TERMINATED, ending
+from pipeline.commands.places import brought_in
 from pipeline.commands.table import (
     ACCEPT_GAP,
     ACCEPT_VOLUME,
     AS_OF,
     COHORT,
     DAY,
+    KEPT,
     NIGHTS,
     PLACE,
     SOURCE,
@@ -45,6 +47,7 @@ log = logging.getLogger("recoup")
     AS_OF,
     option("--out", type=PLACE, required=True, help="Folder; scores.parquet (or watch.parquet) is written in it."),
     COHORT,
+    use="look",
 )
 def score(params: Params, store: Path, as_of: dt.date, out: Path, cohort: str) -> None:
     """Score every scorable account with the champion, or the age-band baseline without one."""
@@ -129,6 +132,7 @@ def run_night(
             out.mkdir(parents=True, exist_ok=True)
         with only_run(out):  # before anything is hashed or loaded: of several starts one alone pays for it
             _night(params, source, store, as_of, out, accepted, as_json)
+            brought_in(click.get_current_context())
 
 
 def _as_json(folder: Path) -> str:
@@ -261,9 +265,7 @@ def feedback(params: Params, file: Path, store: Path, out: Path, received_at: st
         show_default=True,
         help="Days before the night that the pages tell of.",
     ),
-    option(
-        "--out", type=PLACE, help="Folder of published nights; the pages go to reports/ in it [default: paths.out]."
-    ),
+    option("--out", type=KEPT, help="Folder of published nights; the pages go to reports/ in it [default: paths.out]."),
     option("--language", type=click.Choice(languages()), help="[default: worklist.language]"),
     option("--mail", is_flag=True, help="Also a message (.eml) with each page but the summary; nothing is sent."),
 )
@@ -281,6 +283,7 @@ def report(params: Params, store: Path, as_of: dt.date, days: int, out: Path, la
     AS_OF,
     option("--json", "as_json", is_flag=True, help="The same as JSON, with every figure."),
     option("--draw", "picture", type=PLACE, help="Also draw what another message does into this SVG file."),
+    use="look",
 )
 def monitor(params: Params, store: Path, as_of: dt.date, as_json: bool, picture: Path | None) -> None:
     """Drift, calibration and realised value of matured lists, the control group; verdict ok, unknown, warn or stop."""
@@ -317,7 +320,7 @@ def publish(params: Params, out: Path, night: dt.date, by: str, why: str) -> Non
 JSON = option("--json", "as_json", is_flag=True, help="The same as JSON.")
 
 
-@command(STORE, NIGHTS, JSON)
+@command(STORE, NIGHTS, JSON, use="look")
 def status(params: Params, store: Path, out: Path, as_json: bool) -> None:
     """How things stand: the last list and its verdict, feeds, who is at work, disk, the next change of law. Nothing is
     written; exit 0 whatever it finds.
@@ -328,7 +331,7 @@ def status(params: Params, store: Path, out: Path, as_json: bool) -> None:
     click.echo(found.told() if as_json else found.text())
 
 
-@command(NIGHTS, JSON)
+@command(NIGHTS, JSON, use="look")
 def runs(params: Params, out: Path, as_json: bool) -> None:
     """Every night that is published, or that the monitor kept from it: what it was made with, how much it listed, what
     the monitor said of it.
@@ -338,7 +341,7 @@ def runs(params: Params, out: Path, as_json: bool) -> None:
     _tell(found_in(out), as_json, "No night is published.")
 
 
-@command(STORE, JSON)
+@command(STORE, JSON, use="look")
 def models(params: Params, store: Path, as_json: bool) -> None:
     """Every model beside the store: the champion, those approved before, and what was kept besides; who approved it."""
     from pipeline.status import models as found_in
@@ -364,7 +367,7 @@ def _cell(value: Any) -> str:
     return "yes" if value is True else "" if value is None or value is False else str(value)
 
 
-@command(STORE, NIGHTS)
+@command(STORE, NIGHTS, use="look")
 def verify(params: Params, store: Path, out: Path) -> None:
     """Every file of the store, the models and the published nights against its sha256; exit 65 where one is damaged."""
     from pipeline.verify import verify as look

@@ -8,13 +8,16 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 from click import option
 from click.core import ParameterSource
+
+from pipeline.commands.places import Kept, Use, on_this_disk
+from pipeline.store.address import retold
 
 RUN = os.urandom(4).hex()  # tells the lines of one run of the program from another's
 log = logging.getLogger("recoup")
@@ -57,6 +60,7 @@ class Source(click.ParamType[Any]):
 
 
 PLACE, FOLDER = click.Path(path_type=Path), click.Path(path_type=Path, file_okay=False)
+KEPT, KEPT_FOLDER = Kept(path_type=Path), Kept(path_type=Path, file_okay=False)
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 MOST = 10**18
 
@@ -69,8 +73,8 @@ SOURCE = option(
     type=Source(),
     help="Folder of tables, or a database: postgresql://..., a DuckDB or SQLite file [default: paths.source].",
 )
-STORE = option("--store", type=PLACE, help="Folder of Delta tables [default: paths.store of the params].")
-NIGHTS = option("--out", type=PLACE, help="Folder of published nights [default: paths.out].")
+STORE = option("--store", type=KEPT, help="Folder of Delta tables, or s3://... [default: paths.store of the params].")
+NIGHTS = option("--out", type=KEPT, help="Folder of published nights, or s3://... [default: paths.out].")
 AS_OF = option(
     "--as-of", type=DAY, required=True, callback=date, help="The night: only what was known before this day counts."
 )
@@ -143,10 +147,13 @@ def command(
     name: str | None = None,
     of: click.Group = cli,
     kind: type[click.Command] = click.Command,
+    use: Use = "change",
+    sweeps: Callable[[Mapping[str, Any]], dt.timedelta | None] = lambda _: None,
 ) -> Callable[[Callable[..., None]], Any]:
     """A command of these options and --params, which is read first. It is handed the params, and of source, store and
     out (where it has that option) the place given, else the one the params name. A group of commands works by itself
-    where none of them is named.
+    where none of them is named. use, sweeps: what it does with store and nights that lie at an address
+    (commands.places); a dry run looks.
     """
     alone = {"invoke_without_command": True} if issubclass(kind, click.Group) else {}
 
@@ -162,7 +169,10 @@ def command(
                 return
             params = load(params_path)
             stands_in = {"source": params.paths.source, "store": params.paths.store, "out": params.paths.out}
-            work(params=params, **{key: stands_in.get(key) if value is None else value for key, value in given.items()})
+            given = {key: stands_in.get(key) if value is None else value for key, value in given.items()}
+            does = "look" if given.get("dry_run") else use
+            with on_this_disk(context, params, given, does, sweeps(given)) as (own, places):
+                work(params=own, **places)
 
         return of.command(name, cls=kind, **alone)(
             functools.reduce(lambda callback, each: each(callback), (PARAMS, *reversed(options)), called)
@@ -184,19 +194,19 @@ class _Lines(logging.Formatter):
     """A line for a reader: when, which run of the program, how grave, what."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return f"{_when(record)} {RUN} {record.levelname} {record.getMessage()}"
+        return f"{_when(record)} {RUN} {record.levelname} {retold(record.getMessage())}"
 
 
 class _JsonLines(logging.Formatter):
     """The same as one object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told = record.getMessage()
+        told = retold(record.getMessage())
         entry = {"time": _when(record), "run": RUN, "level": record.levelname.lower(), "message": told}
         fields = getattr(record, "fields", {})
         if fields:  # what a reader meets as a table stands in the fields
             entry["message"] = told.split("\n", 1)[0]
-        return json.dumps({**entry, **fields}, sort_keys=True, default=str)
+        return retold(json.dumps({**entry, **fields}, sort_keys=True, default=str))
 
 
 def _when(record: logging.LogRecord) -> str:

@@ -15,6 +15,7 @@ from features.tables import DELIVERED
 from pipeline.keeping.refusals import VacuumRefused
 from pipeline.pages.record import nights, read_manifest
 from pipeline.store import commit
+from pipeline.store.address import called
 from pipeline.store.files import unsealed
 from pipeline.store.form import ASSIGNMENTS, NIGHTS_IN, QUARANTINED
 from pipeline.store.locks import only_run
@@ -106,7 +107,7 @@ def folders_of_nights(store: Store, outs: Sequence[Path]) -> list[Path]:
     """Those named, and those that nights of the store were published into. VacuumRefused where one of these is not
     there: named, it is known to be gone.
     """
-    found = {str(out.resolve()): out for out in outs}
+    found = {called(out): out for out in outs}
     for place in sorted((store.path / NIGHTS_IN).glob("[0-9a-f]*")):
         told = unsealed(place)["out"]
         if told not in found and not Path(told).is_dir():

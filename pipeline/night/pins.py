@@ -17,6 +17,7 @@ from pipeline.law.overlay import law_of
 from pipeline.law.sign_off import signed_sha256
 from pipeline.messages.texts import messages_of
 from pipeline.params import Params
+from pipeline.store.address import called
 from pipeline.store.files import sealed, sha256_of, unsealed, whole_file, write_whole
 from pipeline.store.form import (
     ASSIGNMENTS,
@@ -162,7 +163,7 @@ def keep_terms(store_path: Path, params: Params) -> None:
 
 def keep_place(store_path: Path, out: Path) -> None:
     """That nights of this store are published into OUT: what they stand on is not let go while they are kept."""
-    named = str(out.resolve())
+    named = called(out)
     place = store_path / NIGHTS_IN / hashlib.sha256(named.encode()).hexdigest()[:16]
     if not place.exists():
         write_whole(place, sealed({"out": named}))

@@ -271,13 +271,14 @@ def write_model(folder: Path, files: Mapping[str, bytes]) -> str:
 
 
 @contextmanager
-def private_folder() -> Iterator[Path]:
-    """An empty folder in the system's temporary place, for this user alone, gone afterwards. What killed runs left
-    there is swept first: a folder is in use while its lock is held, whatever the number of the process that made it.
+def private_folder(within: Path | None = None) -> Iterator[Path]:
+    """An empty folder in a place (None: the system's temporary one), for this user alone, gone afterwards. What killed
+    runs left there is swept first: a folder is in use while its lock is held, whatever the number of the process that
+    made it.
     """
-    for left in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
+    for left in Path(within or tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
         _sweep(left)
-    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
+    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=within))
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(held, fcntl.LOCK_SH)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from features.errors import ContractError, InputMissing, LockHeld, ModelRefused, UsageError
+from features.errors import CannotWrite, ContractError, InputMissing, LockHeld, ModelRefused, RecoupError, UsageError
 
 
 class StoreDamaged(ContractError):
@@ -162,6 +162,74 @@ class Busy(LockHeld):
     @classmethod
     def folder(cls, folder: str) -> Busy:
         return cls(f"Another run works on {folder!r}. Wait until it has ended, then run again.")
+
+
+class Lost(LockHeld):
+    """Another run came in at the address since this one read it."""
+
+    @classmethod
+    def to_another(cls, url: str) -> Lost:
+        return cls(f"Another run changed {url} meanwhile, and nothing of this one came in. Run again.")
+
+
+class ObjectDamaged(ContractError):
+    """An object of the bucket is gone, or is not what was put."""
+
+    @classmethod
+    def differs(cls, where: str) -> ObjectDamaged:
+        return cls(
+            f"Object {where} is damaged: its sha256 differs. Put it back from a backup or an older version of it."
+        )
+
+    @classmethod
+    def gone(cls, where: str) -> ObjectDamaged:
+        return cls(f"Object {where} is gone. Put it back from a backup or an older version of it.")
+
+    @classmethod
+    def form(cls, where: str) -> ObjectDamaged:
+        return cls(f"Object {where} is not what was put there. Put it back from a backup or an older version of it.")
+
+
+class Away:
+    """Why a bucket cannot be read or written. No sentence repeats what the server answered: keys may stand in it."""
+
+    @classmethod
+    def no_bucket(cls, bucket: str, changes: bool) -> RecoupError:
+        told = f"There is no bucket {bucket!r}. Make it, or correct the address, AWS_ENDPOINT_URL or AWS_REGION."
+        return cls._creating(told) if changes else InputMissing(told)
+
+    @classmethod
+    def permission(cls, url: str) -> RecoupError:
+        return cls._creating(
+            f"No permission on {url}. Grant s3:GetObject, s3:PutObject and s3:DeleteObject below it and s3:ListBucket "
+            "on its bucket, then run again."
+        )
+
+    @classmethod
+    def credentials(cls, url: str, code: str) -> RecoupError:
+        return cls._creating(
+            f"{url} does not take these credentials ({code}). Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+            "AWS_SESSION_TOKEN, or the role of this machine."
+        )
+
+    @classmethod
+    def clock(cls, url: str) -> RecoupError:
+        return cls._creating(f"The clocks of this machine and of {url} disagree. Set this machine's, then run again.")
+
+    @classmethod
+    def silent(cls, url: str, code: str, puts: bool) -> RecoupError:
+        why = f" ({code})" if code else ""
+        if puts:
+            return CannotWrite(f"{url} cannot be written: it does not answer as it should{why}. Run again.")
+        return InputMissing(
+            f"{url} cannot be read: it does not answer as it should{why}. Check the network, run again."
+        )
+
+    @staticmethod
+    def _creating(told: str) -> RecoupError:
+        refusal = CannotWrite(told)
+        refusal.exit_code = 73
+        return refusal
 
 
 class NightRefused(UsageError):

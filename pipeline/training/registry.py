@@ -31,6 +31,7 @@ from models.folder import read_folder
 from models.recovery import AnyModel, RecoveryModel, load_model
 from models.verdict import gates
 from pipeline.params import Params
+from pipeline.store.address import called
 from pipeline.store.champion import MODELS, Approved, champion, model_folder, read_record, write_record
 from pipeline.store.files import only_owner_reads, write_model, write_whole
 from pipeline.store.locks import only_run
@@ -168,7 +169,7 @@ def promote(store_path: Path, run_id: str, params: Params, *, who: str, why: str
     Raises ModelRefused with the numbers otherwise. The first champion needs only the absolute gates.
     """
     known = recorded(params, run_id)
-    if known.store and Path(known.store) != store_path.resolve() and not (store_path / RUNS / run_id).is_dir():
+    if known.store and known.store != called(store_path) and not (store_path / RUNS / run_id).is_dir():
         raise RunMissing.elsewhere(run_id, known.store, store_path)
     read_folder(model_folder(store_path, known.version), known.sha256)
     with only_run(store_path / MODELS):

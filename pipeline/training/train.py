@@ -30,6 +30,7 @@ from pipeline.panel.draws import arms, kept_rungs
 from pipeline.panel.panel import Panel, check_panel, money_scale
 from pipeline.panel.panel import panel as panel_of
 from pipeline.params import Params
+from pipeline.store.address import called
 from pipeline.store.champion import model_folder
 from pipeline.store.files import write_model, write_whole
 from pipeline.store.origin import code_sha256, commit, versions_of
@@ -376,7 +377,7 @@ def _recorded(
             run_id,
             release,
             evaluation,
-            {"sha256": sha256, **sums, "store": str(store_path.resolve())},
+            {"sha256": sha256, **sums, "store": called(store_path)},
             files,
         )
     return run_id

@@ -73,10 +73,11 @@ ONLY_IN = {
         "pipeline/simulate/",
     ),  # one way to keep compiled loops; the simulator's are part of one
     "lightgbm": ("models/",),
+    "obstore": ("pipeline/store/bucket.py",),
     "shap": ("models/", "pipeline/training/charts.py"),
 }
 # Wherever they may be imported, not before a function asks: each takes a second or more.
-NOT_AT_IMPORT = {"mlflow", "pyspark", "matplotlib", "optuna", "shap"}
+NOT_AT_IMPORT = {"mlflow", "pyspark", "matplotlib", "optuna", "shap", "obstore"}
 
 DAY_ROOM = "features/days.py"  # the one file that knows when days begin, and how long one is
 LOOPS_ROOM = "features/kept_loops.py"  # the one file that keeps compiled loops

@@ -1,0 +1,212 @@
+"""A store or published nights that lie in a bucket, as a folder on this disk while a command works on them.
+
+The bucket is the truth. Each command has a folder of its own, of links to files that were fetched once and are kept by
+their sha256; so a night and those who read meanwhile do not meet. Of the commands that change something one at a time
+works on this machine, and what it changed comes in at its end, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import math
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from features.errors import CannotWrite
+from pipeline.store.address import stands_for
+from pipeline.store.bucket import AT_ONCE, KEPT_FOR, Bucket, Generation, Kept, keys_of
+from pipeline.store.files import private_folder, sha256_of
+from pipeline.store.locks import only_run
+from pipeline.store.refusals import Busy, ObjectDamaged
+
+PLACE = "RECOUP_COPIES"  # names the folder of the copies
+TRIES = 3  # a reader begins again where what it reads was let go meanwhile
+
+
+class Copy:
+    """The folder of one address. Where nothing ever came in it is not there.
+
+    folder: made by the command then, as it would be on a disk.
+    """
+
+    def __init__(self, bucket: Bucket, folder: Path, pool: Path) -> None:
+        self.bucket, self.folder, self._pool = bucket, folder, pool
+        self.generation, self._tag = self._brought()
+
+    def _brought(self) -> tuple[Generation | None, str | None]:
+        """Have the folder hold what is in force, and the pool nothing else."""
+        lost: list[Kept] = []
+        for _ in range(TRIES):
+            found = self.bucket.current()
+            if found is None:
+                return None, None
+            self._empty()
+            if not (lost := self._laid_out(found[0])):
+                self._forget_others(found[0])
+                return found
+        raise ObjectDamaged.gone(f"{self.bucket.url}/{lost[0].key}")
+
+    def _empty(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(mode=0o700)
+
+    def _laid_out(self, generation: Generation) -> list[Kept]:
+        """Files that are gone from the bucket, which ends it."""
+        for folder in sorted({(self.folder / path).parent for path in (*generation.files, *generation.links)}):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path, leads in generation.links.items():
+            (self.folder / path).symlink_to(leads)
+        lacking = {path: file for path, file in generation.files.items() if not self._linked(file, self.folder / path)}
+        with ThreadPoolExecutor(AT_ONCE) as several:
+            there = list(several.map(lambda each: self._fetched(*each), lacking.items()))
+        return [file for file, is_there in zip(lacking.values(), there, strict=True) if not is_there]
+
+    def _fetched(self, path: str, file: Kept) -> bool:
+        place = self.folder / path
+        if not self.bucket.fetch(file, place):
+            return False
+        self._keep(place, file.sha256)
+        return True
+
+    def _linked(self, file: Kept, place: Path) -> bool:
+        """Whether the pool holds the file, as it was fetched: it has the time of its sha256, which no other content
+        has. One that somebody touched is read again, and goes where it is another.
+        """
+        held = self._pool / file.sha256
+        with contextlib.suppress(FileNotFoundError):
+            seen = held.stat()
+            if (seen.st_size, seen.st_mtime_ns) != (file.size, _time_of(file.sha256)):
+                if sha256_of(held) != file.sha256:
+                    held.unlink()
+                    return False
+                os.utime(held, ns=(_time_of(file.sha256),) * 2)
+            _link(held, place)
+            return True
+        return False
+
+    def _keep(self, place: Path, sha256: str) -> None:
+        """Give the file the time of its content, and have the pool hold it."""
+        os.utime(place, ns=(_time_of(sha256),) * 2)
+        with contextlib.suppress(FileExistsError):  # several paths may hold the same
+            _link(place, self._pool / sha256)
+
+    def _forget_others(self, generation: Generation) -> None:
+        """What is no longer in force may be of a person who is forgotten."""
+        needed = {file.sha256 for file in generation.files.values()}
+        for held in self._pool.iterdir():
+            if held.name not in needed:
+                held.unlink(missing_ok=True)
+
+    def bring_in(self, sweeps: dt.timedelta | None = None) -> None:
+        """Put what the command changed, and have it in force. Lost (75) where another run came in meanwhile: then
+        nobody sees anything of it. sweeps: also delete what nothing names, where it is older than that.
+        """
+        before = self.generation
+        files, links = self._found()
+        now = keys_of(files)
+        if before is None and not files:
+            return
+        if before is None or now != before.files or links != before.links:
+            self._come_in(before, now, links)
+        if self.generation is not None:
+            self.bucket.show(self.generation, before, self.folder)
+            if sweeps is not None:
+                if not sweeps:  # of a person: not even for those who read on
+                    self.bucket.let_go(self.generation, math.inf)
+                self.bucket.sweep(sweeps)
+
+    def _come_in(self, before: Generation | None, now: Mapping[str, Kept], links: Mapping[str, str]) -> None:
+        moment, there = dt.datetime.now(dt.UTC), set() if before is None else before.keys()
+        new = {file.key: (file, self.folder / path) for path, file in now.items() if file.key not in there}
+        self.bucket.put(new.values())
+        keys = {file.key for file in now.values()}
+        gone = dict.fromkeys(there - keys, int(moment.timestamp()))
+        if before is not None:
+            gone |= {
+                key: when
+                for key, when in before.gone.items()
+                if key not in keys and when >= (moment - KEPT_FOR).timestamp()
+            }
+        generation = Generation(1 if before is None else before.number + 1, secrets.token_hex(8), now, links, gone)
+        self.bucket.come_in(generation, self._tag)
+        self.generation = generation
+        if before is not None:  # only now: what came in meanwhile may name it again
+            self.bucket.let_go(before, (moment - KEPT_FOR).timestamp(), keys)
+        for path, file in now.items():
+            self._keep(self.folder / path, file.sha256)
+        self._forget_others(generation)
+
+    def _found(self) -> tuple[dict[str, tuple[str, int]], dict[str, str]]:
+        """Files below the folder with sha256 and size, and links with where they lead. Locks and drafts are none."""
+        files, links = {}, {}
+        known = {} if self.generation is None else self.generation.files
+        for top, folders, names in os.walk(self.folder):
+            for name in (*folders, *names):
+                place = Path(top, name)
+                path = place.relative_to(self.folder).as_posix()
+                if place.is_symlink():
+                    links[path] = str(place.readlink())
+                elif name in names and not (name.startswith(".") and name.endswith((".lock", ".draft"))):
+                    seen, was = place.stat(), known.get(path)
+                    is_same = was and (seen.st_size, seen.st_mtime_ns) == (was.size, _time_of(was.sha256))
+                    files[path] = was.sha256 if was and is_same else sha256_of(place), seen.st_size
+        return files, links
+
+
+@contextmanager
+def copy_of(url: str, changes: bool) -> Iterator[Copy]:
+    """A copy of what is in force at an address, gone afterwards. changes: it may be brought in; then Busy (75) where
+    another run of this machine works on the address.
+    """
+    pool = _own_folder(url) / "pool"
+    pool.mkdir(mode=0o700, exist_ok=True)
+    with ExitStack() as held:
+        if changes:
+            try:
+                held.enter_context(only_run(pool.parent))
+            except Busy:
+                raise Busy.folder(url) from None
+        folder = held.enter_context(private_folder(pool.parent)) / "copy"
+        stands_for(folder, url)
+        yield Copy(Bucket(url, changes), folder, pool)
+
+
+def _own_folder(url: str) -> Path:
+    """Where copies of an address lie on this disk, for this user alone. CannotWrite (73) where somebody else may look
+    into it.
+    """
+    import hashlib
+
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(os.environ.get(PLACE) or Path(home, "recoup")) / hashlib.sha256(url.encode()).hexdigest()[:16]
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite.creating(f"The folder of copies {str(folder.parent)!r}", error) from None
+    seen = folder.stat()
+    if seen.st_uid != os.getuid() or seen.st_mode & 0o077:
+        raise CannotWrite.seen_by_others(str(folder), PLACE)
+    return folder
+
+
+def _time_of(sha256: str) -> int:
+    """Nanoseconds: a time made of the content, so that whoever compares times sees other content."""
+    return int(sha256[:12], 16) * 1_000
+
+
+def _link(place: Path, other: Path) -> None:
+    """The same file under another name; its content, where the disk knows no such names."""
+    try:
+        os.link(place, other)
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError:
+        draft = other.with_name(f".{other.name}.{secrets.token_hex(6)}.draft")
+        shutil.copy2(place, draft)
+        draft.replace(other)

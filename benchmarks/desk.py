@@ -40,12 +40,14 @@ PLANNED, ELSE = ("call", "sms", "email"), ("letter",)
 POSTED = 20  # contacts, each with questions about its account after it
 
 
-def copied(source: Path, goal: Path, copies: int) -> None:
-    """The tables of a delivery so many times, each time with names of its own for whatever has an id."""
+def copied(source: Path, goal: Path, copies: int, first: int = 0) -> None:
+    """The tables of a delivery so many times, each time with names of its own for whatever has an id. first: the number
+    of the first copy, in its names.
+    """
     for place in sorted(source.glob("*.parquet")):
         rows = pq.read_table(place)
         (goal / place.stem).mkdir(parents=True)
-        for number in range(copies):
+        for number in range(first, first + copies):
             pq.write_table(renamed(rows, f"c{number}"), goal / place.stem / f"part-{number:03}.parquet")
         control = json.loads((source / f"{place.stem}.control.json").read_text(encoding="utf-8"))
         told = {"rows": control["rows"] * copies, "complete_through": control["complete_through"]}

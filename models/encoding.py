@@ -56,11 +56,14 @@ class Encoder:
         money: MoneyScale,
         seed: int,
         least_debtors: int = LEAST_DEBTORS,
+        rows: np.ndarray | None = None,
     ) -> tuple[Encoder, np.ndarray]:
         """The encoder, and the encoded fit rows, where the rate of a rare class comes from debtors of other folds only.
 
         recovered: 0, 1 or NaN per row; rows with NaN take no part in the rates. least_debtors: of a class that is named
-        at all. Returns float64 [rows, columns]. Raises ContractError where a column's classes look like people.
+        at all. rows: places in the matrix of the rows that cohort and recovered are of, read column by column so that
+        no second matrix of them stands in memory; all if None. Returns float64 [rows, columns]. Raises ContractError
+        where a column's classes look like people.
         """
         names = tuple(matrix.columns)
         protected = [name for name in names if name.startswith(PROTECTED)]
@@ -70,15 +73,14 @@ class Encoder:
                 "Remove them from the matrix."
             )
         kinds = tuple(_kind(matrix[name], name in set(money_columns)) for name in names)
-        numbers = _numbers(matrix, cohort, names, kinds, money)
+        numbers = _numbers(matrix, cohort, names, kinds, money, rows)
         folds, debtors = debtor_folds(cohort["debtor_id"], ENCODING_FOLDS, seed), pd.factorize(cohort["debtor_id"])[0]
         rates = {}
         for position, (name, kind) in enumerate(zip(names, kinds, strict=True)):
             if kind == CLASS:
-                _refuse_people(matrix[name], debtors)
-                rates[name], numbers[:, position] = _learned_rates(
-                    matrix[name], recovered, debtors, folds, least_debtors
-                )
+                column = _at(matrix[name], rows)
+                _refuse_people(column, debtors)
+                rates[name], numbers[:, position] = _learned_rates(column, recovered, debtors, folds, least_debtors)
         fills, medians = {}, {}
         for position, name in enumerate(names):
             column = numbers[:, position]
@@ -88,9 +90,9 @@ class Encoder:
                 fills[name] = medians[name]
         return cls(names, kinds, rates, fills, money, medians), numbers
 
-    def classes(self, matrix: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Class column -> the number each row reads for it."""
-        return {name: _coded(matrix[name], rates) for name, rates in self.rates.items()}
+    def classes(self, matrix: pd.DataFrame, rows: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Class column -> the number each row reads for it. rows: places of those asked for; all if None."""
+        return {name: _coded(_at(matrix[name], rows), rates) for name, rates in self.rates.items()}
 
     def only(self, places: Sequence[int]) -> Encoder:
         """The encoder of some of the columns."""
@@ -188,16 +190,26 @@ def _kind(column: pd.Series, is_money: bool) -> str:
     return MONEY if is_money else NUMBER
 
 
+def _at(column: pd.Series, rows: np.ndarray | None) -> pd.Series:
+    return column if rows is None else column.iloc[rows].reset_index(drop=True)
+
+
 def _numbers(
-    matrix: pd.DataFrame, cohort: pd.DataFrame, names: Sequence[str], kinds: Sequence[str], money: MoneyScale
+    matrix: pd.DataFrame,
+    cohort: pd.DataFrame,
+    names: Sequence[str],
+    kinds: Sequence[str],
+    money: MoneyScale,
+    rows: np.ndarray | None = None,
 ) -> np.ndarray:
     """float64 [rows, columns], columns contiguous; class columns are left for the caller to fill."""
-    numbers = np.empty((len(matrix), len(names)), order="F")
-    plain = np.array([kind != CLASS for kind in kinds], dtype=bool)
-    numbers[:, plain] = matrix[[name for name, kept in zip(names, plain, strict=True) if kept]].to_numpy(
-        dtype=np.float64
-    )
-    numbers[:, ~plain] = np.nan
+    numbers = np.empty((len(matrix) if rows is None else len(rows), len(names)), order="F")
+    for position, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        if kind == CLASS:
+            numbers[:, position] = np.nan
+        else:
+            column = matrix[name].to_numpy(np.float64)
+            numbers[:, position] = column if rows is None else column[rows]
     if MONEY in kinds:
         unit = money.per_minor(cohort["currency"])
         for position in np.flatnonzero(np.array(kinds) == MONEY):

@@ -69,18 +69,19 @@ class Lesson:
         """The rows whose label is known; see `RecoveryModel.fit`.
         Raises InputMissing when recovery has one class only.
         """
-        matrix, labels, cohort = fit_rows(matrix, labels, cohort)
+        rows = rows_to_fit(labels, cohort)
+        labels, cohort = (frame.iloc[rows].reset_index(drop=True) for frame in (labels, cohort))
         _two_classes(labels["recovered"].to_numpy(dtype=np.float64))
         recovered, defaulted = (labels[name].to_numpy(dtype=np.float64) for name in ("recovered", "defaulted"))
         encoder, numbers = Encoder.learn(
-            matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed
+            matrix, cohort, recovered, teaching.money_columns, teaching.money, teaching.seed, rows=rows
         )
         withheld = withheld_of(numbers, encoder.names, cohort["as_of"].nunique())
         numbers[:, [encoder.names.index(name) for name in withheld]] = 0.0
         weight = row_weights(cohort, teaching.settings.get("recency_half_life_days"))
         window = FitWindow(numbers, cohort, weight, teaching.settings, teaching.seed, encoder.names)
         found = _recoveries(labels, cohort, teaching.money.per_minor(cohort["currency"]))
-        return cls(encoder, window, encoder.classes(matrix), recovered, found, defaulted, withheld)
+        return cls(encoder, window, encoder.classes(matrix, rows), recovered, found, defaulted, withheld)
 
     def without(self, columns: Sequence[str], teaching: Teaching) -> Lesson:
         """The same rows without some columns."""

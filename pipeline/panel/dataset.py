@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.build import explain_feature, without_rate
 from features.catalogue import TREATED
@@ -23,7 +26,8 @@ from features.terms import Terms
 from models.split import split_by_time
 from pipeline.panel.coverage import Labelled, draw, label_tables
 from pipeline.panel.engines import map_shards
-from pipeline.panel.panel import check_panel, panel
+from pipeline.panel.panel import check_panel, panel_by_parts
+from pipeline.panel.sampling import Sampled
 from pipeline.panel.view import quiet_through, terms_of, view
 from pipeline.params import Params
 from pipeline.store.files import check_folder, whole_file
@@ -74,16 +78,26 @@ def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[
     """
     check_folder(out.parent)
     further = [replace(params.label_terms(), horizon_days=days, default_horizon_days=days) for days in horizons]
-    whole = panel(Store(store_path), params, further=further)
-    check_panel(whole)
-    part = split_by_time(whole.cohort, params.split, params.label).part
-    nights = pd.Series(dates(whole.cohort["as_of"]), name="as_of")
-    who = [
-        name for name in ("account_id", "debtor_id", "weight") if name in whole.cohort
-    ]  # weight: 1 / share of the debtors drawn
-    beside = [own.labels.add_suffix(f"_{own.terms.horizon_days}d") for own in whole.horizons]
-    frame = pd.concat([whole.cohort[who], nights, whole.matrix, whole.labels, part.rename("split"), *beside], axis=1)
-    write_parquet(frame, out)
+    with panel_by_parts(Store(store_path), params, further=further) as (whole, features_at):
+        check_panel(whole)
+        check_panel(replace(whole, cohort=whole.cohort[:0], matrix=features_at(np.arange(0)), labels=whole.labels[:0]))
+        part = split_by_time(whole.cohort, params.split, params.label).part
+        nights = pd.Series(dates(whole.cohort["as_of"]), name="as_of")
+        who = [
+            name for name in ("account_id", "debtor_id", "weight") if name in whole.cohort
+        ]  # weight: 1 / share of the debtors drawn
+        beside = [own.labels.add_suffix(f"_{own.terms.horizon_days}d") for own in whole.horizons]
+        named = pd.concat([whole.cohort[who], nights], axis=1)
+        outcomes = pd.concat([whole.labels, part.rename("split"), *beside], axis=1)
+        cuts = np.flatnonzero(np.diff(whole.cohort["as_of"].to_numpy(), prepend=-1, append=-1))
+        write_parts(
+            (
+                pd.concat([frame.reset_index(drop=True) for frame in pieces], axis=1)
+                for first, last in zip(cuts[:-1], cuts[1:], strict=True)
+                for pieces in [(named[first:last], features_at(np.arange(first, last)), outcomes[first:last])]
+            ),
+            out,
+        )
     first = Labelled(params.label_terms(), whole.labels, whole.recoveries)
     told = whole.horizons or (first,)
     pictures = (
@@ -96,10 +110,10 @@ def write_panel(store_path: Path, out: Path, params: Params, horizons: Sequence[
     return "\n\n".join(
         [
             (
-                f"{len(frame):,} rows of {whole.cohort['debtor_id'].nunique():,} "
+                f"{len(whole.cohort):,} rows of {whole.cohort['debtor_id'].nunique():,} "
                 f"debtors on {whole.cohort['as_of'].nunique()} nights: {out}"
             ),
-            *_sampled(whole.cohort),
+            *_sampled(whole.sampled),
             *_no_rate(whole.cohort, terms_of(Store(store_path), params)),
             "Payments complete through " + ", ".join(f"{date_of(day)} ({name})" for name, day in reach),
             *(
@@ -128,15 +142,11 @@ def _drop_older(out: Path, pictures: Sequence[Path]) -> None:
             found.unlink()
 
 
-def _sampled(cohort: pd.DataFrame) -> list[str]:
-    if "weight" not in cohort:
+def _sampled(drawn: Sampled | None) -> list[str]:
+    if drawn is None:
         return []
-    return [
-        (
-            f"A seeded sample of {1 / cohort['weight'].iloc[0]:.1%} of the debtors (cohort.sample_debtors): "
-            "each row has its weight."
-        )
-    ]
+    told = drawn.lost.assign(wider=drawn.lost["wider"].round(2)).drop(columns=["error_whole", "error"])
+    return [f"{drawn.sentence()} Each row has its weight.", f"What the sample lost\n{told.to_string(index=False)}"]
 
 
 def _accounts_by_reason(counts: pd.DataFrame) -> pd.DataFrame:
@@ -163,3 +173,13 @@ def write_parquet(frame: pd.DataFrame, place: Path) -> None:
     check_folder(place.parent)
     with whole_file(place) as draft:
         frame.to_parquet(draft, index=False, compression="zstd")
+
+
+def write_parts(frames: Iterable[pd.DataFrame], place: Path) -> None:
+    """One file of all frames, a group of rows for each: whole or not at all."""
+    with whole_file(place) as draft, ExitStack() as held:
+        writer = None
+        for frame in frames:
+            rows = pa.Table.from_pandas(frame, preserve_index=False)
+            writer = writer or held.enter_context(pq.ParquetWriter(draft, rows.schema, compression="zstd"))
+            writer.write_table(rows)

@@ -4,8 +4,9 @@ what models are taught on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +31,11 @@ from models.money import MoneyScale
 from models.timing import WEEKS, Weekly
 from pipeline.panel.coverage import Labelled
 from pipeline.panel.engines import map_shards
-from pipeline.panel.view import complete_through, stacked, terms_of, view
+from pipeline.panel.parts import Parts
+from pipeline.panel.sampling import Sampled, kept_share, outcome_sums, sampled
+from pipeline.panel.view import complete_through, drawn_rows, only_drawn, terms_of, view, with_features
 from pipeline.params import Params
+from pipeline.store.files import private_folder
 from pipeline.store.store import Store
 
 if TYPE_CHECKING:
@@ -52,6 +56,7 @@ class Panel:
     landmarks   models.landmarks.landmark of the rows, where what work adds is to be taught
     weekly      what came in week by week after each row's night, where it is to be taught when money comes; cash: to
                 each book, of all its accounts
+    sampled     what it is a sample of, where debtors were drawn
     The debtor_id of the cohort is one for all debtors that were ever found to be one person (features.aliases.persons),
     whatever was known on the night; the matrix is of what was known.
 
@@ -69,6 +74,7 @@ class Panel:
     landmarks: pd.DataFrame | None = None
     weekly: Weekly | None = None
     cash: BookCash | None = None
+    sampled: Sampled | None = None
 
     @property
     def complete_through(self) -> int:
@@ -217,6 +223,22 @@ def panel(
     params' own. weekly: with what came in week by week. features: False leaves the matrix without a column, for who
     counts outcomes alone.
     """
+    with panel_by_parts(store, params, before, further, weekly, features) as (whole, features_at):
+        return replace(whole, matrix=features_at(np.arange(len(whole.cohort))))
+
+
+@contextmanager
+def panel_by_parts(
+    store: Store,
+    params: Params,
+    before: int | None = None,
+    further: Sequence[LabelTerms] = (),
+    weekly: bool = False,
+    features: bool = True,
+) -> Iterator[tuple[Panel, Callable[[np.ndarray], pd.DataFrame]]]:
+    """`panel` with a matrix without columns, and what gives the features of rows at some places: until they are asked
+    for they lie on the disk, shard by shard, in the system's temporary place.
+    """
     versions = store.versions()
     nights = training_nights(store, params, before)
     complete = payments_through(store, before)
@@ -224,31 +246,38 @@ def panel(
     work = partial(
         _panel_of_shard, store.path, tuple(nights), complete, params, asked, versions, keep, weekly, features
     )
-    parts = list(map_shards(work, range(store.shards), params.engine, threads=True))
-    cohorts, matrices, counts, found, recoveries, weeks = zip(*parts, strict=True)
-    cohort = pd.concat(cohorts, ignore_index=True)
-    order = np.lexsort((cohort["account_no"].to_numpy(), cohort["as_of"].to_numpy()))
-    cohort, matrix = (frame.iloc[order].reset_index(drop=True) for frame in (cohort, stacked(matrices)))
-    labelled = [
-        Labelled(
-            terms,
-            pd.concat(own, ignore_index=True).iloc[order].reset_index(drop=True),
-            pd.concat(sums, ignore_index=True),
+    with private_folder() as folder:
+        matrices, rest = Parts(folder), []
+        for matrix, *one in map_shards(work, range(store.shards), params.engine, threads=True):
+            matrices.add(matrix)
+            rest.append(one)
+        cohorts, counts, found, recoveries, weeks, sums = zip(*rest, strict=True)
+        cohort = pd.concat(cohorts, ignore_index=True)
+        order = np.lexsort((cohort["account_no"].to_numpy(), cohort["as_of"].to_numpy()))
+        cohort = cohort.iloc[order].reset_index(drop=True)
+        labelled = [
+            Labelled(
+                terms,
+                pd.concat(own, ignore_index=True).iloc[order].reset_index(drop=True),
+                pd.concat(sums, ignore_index=True),
+            )
+            for terms, own, sums in zip(asked, zip(*found, strict=True), zip(*recoveries, strict=True), strict=True)
+        ]
+        counted = (
+            pd.concat(counts).groupby(["as_of", "portfolio", "reason"], observed=True, as_index=False)["accounts"].sum()
         )
-        for terms, own, sums in zip(asked, zip(*found, strict=True), zip(*recoveries, strict=True), strict=True)
-    ]
-    counted = (
-        pd.concat(counts).groupby(["as_of", "portfolio", "reason"], observed=True, as_index=False)["accounts"].sum()
-    )
-    own, came, cash = labelled[0], None, None
-    if weekly:
-        cumulative, seen = (np.concatenate([part[place] for part in weeks])[order] for place in (0, 1))
-        came = Weekly(cumulative, seen)
-        cash = _book_cash([part[2] for part in weeks], nights, complete, params)
-    further_labels = tuple(labelled[1:])
-    return Panel(
-        cohort, matrix, own.labels, counted, own.recoveries, complete, versions, further_labels, weekly=came, cash=cash
-    )
+        own, came, cash = labelled[0], None, None
+        if weekly:
+            cumulative, seen = (np.concatenate([part[place] for part in weeks])[order] for place in (0, 1))
+            came = Weekly(cumulative, seen)
+            cash = _book_cash([part[2] for part in weeks], nights, complete, params)
+        drawn = None
+        if params.cohort.sample_debtors is not None and keep < 1:
+            drawn = sampled(sums, params.cohort.sample_debtors, keep)
+        none = pd.DataFrame(index=cohort.index)
+        told = own.labels, counted, own.recoveries, complete, versions, tuple(labelled[1:])
+        whole = Panel(cohort, none, *told, weekly=came, cash=cash, sampled=drawn)
+        yield whole, lambda places: matrices.rows(order[places])
 
 
 def _book_cash(
@@ -291,14 +320,25 @@ def _panel_of_shard(
     weekly: bool,
     features: bool,
     shard: int,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[pd.DataFrame], list[pd.DataFrame], tuple[Any, ...] | None]:
-    """Cohort, matrix, accounts by reason, and per terms the labels and the sums of their maturity curve; what came in
-    week by week where asked for."""
-    seen = view(Store(store_path), shard, nights, params, versions, keep=keep, whole=False, features=features)
-    rows, persons = seen.cohort.frame, Store(store_path).persons(versions)
-    delivers = terms_of(Store(store_path), params, versions).delivers
-    if persons is not None:  # one person on both sides of a split would be taught and judged at once
-        rows = rows.assign(debtor_id=renamed(rows["debtor_id"], persons.names))
+) -> tuple[Any, ...]:
+    """Matrix, cohort, accounts by reason, and per terms the labels and the sums of their maturity curve; what came in
+    week by week where asked for; of a sample, the sums of `outcome_sums`.
+    """
+    store = Store(store_path)
+    seen = view(store, shard, nights, params, versions, whole=False, features=False)
+    persons, delivers = store.persons(versions), terms_of(store, params, versions).delivers
+    names, sums = persons.names if persons is not None else {}, None
+    if keep < 1:
+        rows = drawn_rows(seen, store, params, versions, keep)
+        told = labels_by_terms(seen.cohort.frame, seen.tables, seen.ledger, asked[:1], complete, DECIMALS, delivers)[0]
+        whom = seen.cohort.frame.assign(debtor_id=renamed(seen.cohort.frame["debtor_id"], names))
+        sums = outcome_sums(whom, told, rows)
+        seen = only_drawn(seen, rows, keep)
+    if features:
+        seen = with_features(seen, store, params, versions)
+    rows = seen.cohort.frame
+    if names:  # one person on both sides of a split would be taught and judged at once
+        rows = rows.assign(debtor_id=renamed(rows["debtor_id"], names))
     found = labels_by_terms(rows, seen.tables, seen.ledger, asked, complete, DECIMALS, delivers)
     maturity_days, came = params.label.maturity_days, None
     if weekly:
@@ -306,20 +346,5 @@ def _panel_of_shard(
             *weekly_recovered(rows, seen.tables, seen.ledger, WEEKS, maturity_days, complete, delivers),
             cash_of_books(seen.tables, seen.ledger, nights, WEEKS, maturity_days),
         )
-    return (
-        rows,
-        seen.matrix,
-        seen.cohort.counts,
-        found,
-        [recoveries_by_day(rows, seen.ledger, terms, complete) for terms in asked],
-        came,
-    )
-
-
-def kept_share(store: Store, params: Params, versions: Mapping[str, int]) -> float:
-    """Share of debtors that cohort.sample_debtors asks for."""
-    if params.cohort.sample_debtors is None:
-        return 1.0
-    debtors, persons = store.tables(None, ["accounts"], {"accounts": ["debtor_id"]}, versions), store.persons(versions)
-    held = renamed(debtors["accounts"]["debtor_id"], persons.names if persons is not None else {}).nunique()
-    return min(1.0, params.cohort.sample_debtors / max(held, 1))
+    recoveries = [recoveries_by_day(rows, seen.ledger, terms, complete) for terms in asked]
+    return seen.matrix, rows, seen.cohort.counts, found, recoveries, came, sums

@@ -11,7 +11,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from features.aliases import renamed
 from features.build import build
 from features.catalogue import CATALOGUE, WATCH, with_treatments
 from features.cohort import Cohort, known, scorable, watched
@@ -19,11 +18,12 @@ from features.columns import columns_of
 from features.currencies import DECIMALS
 from features.declarations import Catalogue
 from features.ledger import Ledger, history
-from features.tables import FEEDS, InnerTables, account_number
+from features.tables import FEEDS, InnerTables
 from features.terms import Terms, reaches
 from pipeline.law.bank_holidays import BankHolidays
 from pipeline.panel.engines import map_shards
 from pipeline.panel.rhythm import quiet_until
+from pipeline.panel.sampling import drawn
 from pipeline.params import Params
 from pipeline.store.store import Store
 
@@ -91,21 +91,37 @@ def view_of(
     `view`.
     """
     terms = terms_of(store, params, versions)
-    catalogue = WATCH if watch else with_treatments(CATALOGUE, versions)
     ledger = history(tables, terms)
     if watch:
         cohort = watched(tables, ledger, nights, terms, params.watch_terms())
     else:
         cohort = scorable(tables, ledger, nights, terms)
+    seen = View(cohort, pd.DataFrame(index=cohort.frame.index), tables, ledger)
     if keep < 1:
-        persons = store.persons(versions)
-        whom = renamed(cohort.frame["debtor_id"].astype("str"), persons.names if persons is not None else {})
-        drawn = account_number(whom + f"|{params.seed}") < keep * 2.0**63
-        cohort = replace(cohort, frame=cohort.frame[drawn].assign(weight=1 / keep).reset_index(drop=True))
-    if not features:
-        return View(cohort, pd.DataFrame(index=cohort.frame.index), tables, ledger)
+        seen = only_drawn(seen, drawn_rows(seen, store, params, versions, keep), keep)
+    return with_features(seen, store, params, versions, watch=watch) if features else seen
+
+
+def drawn_rows(seen: View, store: Store, params: Params, versions: Mapping[str, int], keep: float) -> np.ndarray:
+    """bool of each row of the cohort: whether its debtor is one of those drawn (pipeline.panel.sampling)."""
+    persons = store.persons(versions)
+    return drawn(seen.cohort.frame["debtor_id"], persons.names if persons is not None else {}, params.seed, keep)
+
+
+def only_drawn(seen: View, rows: np.ndarray, keep: float) -> View:
+    """A view without features, of these rows alone, each with its weight."""
+    frame = seen.cohort.frame[rows].assign(weight=1 / keep).reset_index(drop=True)
+    return replace(seen, cohort=replace(seen.cohort, frame=frame), matrix=pd.DataFrame(index=frame.index))
+
+
+def with_features(
+    seen: View, store: Store, params: Params, versions: Mapping[str, int], *, watch: bool = False
+) -> View:
+    """A view without features, with them."""
+    catalogue = WATCH if watch else with_treatments(CATALOGUE, versions)
     complete = quiet_through(store, versions, params)
-    return View(cohort, build(cohort.frame, tables, catalogue, terms, ledger, complete), tables, ledger)
+    rows, terms = seen.cohort.frame, terms_of(store, params, versions)
+    return replace(seen, matrix=build(rows, seen.tables, catalogue, terms, seen.ledger, complete))
 
 
 def _owned(store: Store, shard: int, debtors: Sequence[str], versions: Mapping[str, int]) -> np.ndarray:

@@ -18,10 +18,12 @@ from features.labels import WATCH_LABELS, watch_labels
 from models.split import split_by_time
 from pipeline.panel.dataset import write_parquet
 from pipeline.panel.engines import map_shards
-from pipeline.panel.panel import kept_share, payments_through, training_nights
-from pipeline.panel.view import stacked, terms_of, view
+from pipeline.panel.panel import payments_through, training_nights
+from pipeline.panel.parts import Parts
+from pipeline.panel.sampling import kept_share
+from pipeline.panel.view import terms_of, view
 from pipeline.params import Params
-from pipeline.store.files import check_folder
+from pipeline.store.files import check_folder, private_folder
 from pipeline.store.store import Store
 
 
@@ -53,14 +55,17 @@ def watch_panel(store: Store, params: Params, before: int | None = None) -> Watc
     work = partial(
         _of_shard, store.path, tuple(nights), complete, params, versions, kept_share(store, params, versions)
     )
-    cohorts, matrices, labels, counts = zip(
-        *map_shards(work, range(store.shards), params.engine, threads=True), strict=True
-    )
-    cohort = pd.concat(cohorts, ignore_index=True)
-    order = np.lexsort((cohort["account_no"].to_numpy(), cohort["as_of"].to_numpy()))
-    cohort, matrix, told = (
-        frame.iloc[order].reset_index(drop=True)
-        for frame in (cohort, stacked(matrices), pd.concat(labels, ignore_index=True))
+    with private_folder() as folder:
+        matrices, rest = Parts(folder), []
+        for matrix, *one in map_shards(work, range(store.shards), params.engine, threads=True):
+            matrices.add(matrix)
+            rest.append(one)
+        cohorts, labels, counts = zip(*rest, strict=True)
+        cohort = pd.concat(cohorts, ignore_index=True)
+        order = np.lexsort((cohort["account_no"].to_numpy(), cohort["as_of"].to_numpy()))
+        matrix = matrices.rows(order)
+    cohort, told = (
+        frame.iloc[order].reset_index(drop=True) for frame in (cohort, pd.concat(labels, ignore_index=True))
     )
     counted = pd.concat(counts).groupby(["as_of", "portfolio", "reason"], observed=True, as_index=False, sort=False)
     return WatchPanel(cohort, matrix, told, counted["accounts"].sum(), complete, versions)
@@ -82,7 +87,7 @@ def _of_shard(
         rows = rows.assign(debtor_id=renamed(rows["debtor_id"], persons.names))
     delivers = terms_of(store, params, versions).delivers
     found = watch_labels(rows, seen.tables, seen.ledger, params.watch_terms(), complete, delivers)
-    return rows, seen.matrix, found, seen.cohort.counts
+    return seen.matrix, rows, found, seen.cohort.counts
 
 
 def write_watch_panel(store_path: Path, out: Path, params: Params) -> str:

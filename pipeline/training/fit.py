@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from models.baseline import AGE_BAND_TABLE, AgeBandTable
+from models.boosting import AT_ONCE
 from models.effect import fit_effect
 from models.encoding import MONEY
 from models.forecast import CashForecast, fit_forecast
@@ -101,9 +102,8 @@ def _timing(
     # As a night sums them: all that could be scored, also those whose label is not known. A row that taught has the
     # chance of the boosters that had not seen its debtor.
     nights = np.unique(as_of)
-    rows = panel.cohort["as_of"].isin(nights).to_numpy()
-    scored, matrix = (frame[rows].reset_index(drop=True) for frame in (panel.cohort, panel.matrix))
-    scores = model.predict(matrix, scored)
+    rows = np.flatnonzero(panel.cohort["as_of"].isin(nights).to_numpy())
+    scored, scores = panel.cohort.iloc[rows].reset_index(drop=True), _scores_at(model, panel, rows)
     keys = ["account_no", "as_of"]
     unseen = scored[keys].merge(cohort[keys].assign(chance=chance), on=keys, how="left")["chance"].to_numpy()
     chances = np.where(np.isnan(unseen), scores["p_recovered"].to_numpy(), unseen)
@@ -111,6 +111,13 @@ def _timing(
     money = head.cash(chances, scored, scores["amount_if_recovered"].to_numpy() * sampled)
     cash = panel.cash.only([int(night) for night in nights]).until(through, maturity_days)
     return head, fit_forecast(cash, cash.summed(scored, money))
+
+
+def _scores_at(model: RecoveryModel, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
+    """`predict` of the panel's rows at these places, AT_ONCE: no second matrix of them stands in memory."""
+    parts = [rows[first : first + AT_ONCE] for first in range(0, max(len(rows), 1), AT_ONCE)]
+    cut = ((frame.iloc[places].reset_index(drop=True) for frame in (panel.matrix, panel.cohort)) for places in parts)
+    return pd.concat([model.predict(*frames) for frames in cut], ignore_index=True)
 
 
 def _facts(panel: Panel, labels: pd.DataFrame, params: Params) -> dict[str, Any]:

@@ -51,6 +51,7 @@ TABLES = (
     "importance",
     "drift",
     "interval",
+    "sampled",
     "listed",
     "proxies",
     *EFFECT_TABLES,
@@ -234,6 +235,7 @@ def terminal_text(evaluation: Evaluation, version: str, place: Path) -> str:
         f"{version}: fit {dates['fit_first']} to {dates['fit_last']}, gap {dates['gap_days']} days, "
         f"test {dates['test_first']} to {dates['test_last']} ({facts['test_rows']:,} rows of "
         f"{facts['test_debtors']:,} debtors)",
+        *([facts["sample_said"]] if "sample_said" in facts else []),
         *_list_lines(evaluation),
         (
             f"Beside it, of every scorable account: money recovered from the best {capacity:.0%} of each night's, "
@@ -299,6 +301,7 @@ def model_card(evaluation: Evaluation, version: str, run_id: str) -> str:
             f"{facts['test_rows']:,} rows."
         ),
         f"- p_defaulted: {judged}.",
+        *([f"- {facts['sample_said']}"] if "sample_said" in facts else []),
         *[f"- {said}" for said in (*_effect_lines(evaluation), *_watch_lines(evaluation))],
         (
             "- After the test the model was taught again on all mature nights in the same way: "

@@ -160,6 +160,8 @@ def train(
     registry.ready(params)
     check_panel(panel)
     check_thresholds(panel, params.label)
+    if panel.sampled is not None:
+        log.info("train: %s", panel.sampled.sentence())
     clock = _Clock()
     windows, teaching, tuned = windows_of(panel, params), teaching_of(panel, params, catalogue), None
     if tune_trials:
@@ -184,6 +186,9 @@ def train(
     if treatment is not None:
         evaluation = replace(evaluation, frames={**evaluation.frames, **treatment.trial.frames})
         evaluation = _with_facts(evaluation, continuation=dict(treatment.trial.facts), beliefs=treatment.told())
+    if panel.sampled is not None:
+        evaluation = replace(evaluation, frames={**evaluation.frames, "sampled": panel.sampled.lost})
+        evaluation = _with_facts(evaluation, sampled=panel.sampled.facts(), sample_said=panel.sampled.sentence())
     trial = replace(trial, lesson=None)
     clock.mark("studies")
     release, drawn = side_by_side(lambda: refitted(trial), lambda: report.pictures(evaluation))
@@ -336,13 +341,14 @@ def _trial_facts(trial: Trial, evidence: RunEvidence) -> dict[str, Any]:
 
 def _release_facts(trial: Trial, evaluation: Evaluation) -> dict[str, Any]:
     """What the released model's card says of the judged one."""
-    digest_of = getattr(trial.catalogue, "digest", None)
+    digest_of, drawn = getattr(trial.catalogue, "digest", None), trial.panel.sampled
     figures = {name: evaluation.figure(name)[0] for name in ("auc", "money_ratio", "calibration_slope")}
     return {
         "windows": trial.windows.facts(),
         "judged_sha256": digest(trial.model.files()),
         "data_versions": _delivered(trial.panel),
         "catalogue_sha256": digest_of and digest_of(),
+        **({} if drawn is None else {"sampled": drawn.facts()}),  # a model of everybody keeps its bytes
         "test": {name: value for name, value in figures.items() if np.isfinite(value)},
     }
 

@@ -447,16 +447,24 @@ def test_a_sampled_panel_carries_the_weight_of_its_debtors(copied, capsys):
     said, part = capsys.readouterr().out, pd.read_parquet(copied / "part.parquet")
     held = pd.read_csv(copied / "source" / "accounts.csv.gz")["debtor_id"].nunique()
     assert part["weight"].unique().tolist() == [held / 200]
-    assert f"A seeded sample of {200 / held:.1%} of the debtors" in said
     written_params(copied / "params.yaml", copied)
     assert recoup(copied, "dataset", "--out", str(copied / "whole.parquet")) == 0
     whole = pd.read_parquet(copied / "whole.parquet")
     assert "weight" not in whole
     assert 140 < part["debtor_id"].nunique() < whole["debtor_id"].nunique()
     drawn = whole[whole["debtor_id"].isin(part["debtor_id"].unique())].reset_index(drop=True)
-    pd.testing.assert_frame_equal(
-        part[["account_id", "as_of", "balance", "recovered"]], drawn[["account_id", "as_of", "balance", "recovered"]]
-    )
+    texts = dict.fromkeys(whole.select_dtypes("category"), "str")  # a class of others is none of the sample
+    found, expected = part.drop(columns=["weight", "split"]), drawn.drop(columns="split")
+    pd.testing.assert_frame_equal(found.astype(texts), expected.astype(texts))
+    known = whole[whole["recovered"].notna()]
+    taught = part[part["recovered"].notna()]
+    assert (
+        f"Sampled by debtor (cohort.sample_debtors 200, {200 / held:.1%} of them, by their hash): "
+        f"{taught['debtor_id'].nunique():,} of {known['debtor_id'].nunique():,} debtors, "
+        f"{len(taught):,} of {len(known):,} rows, "
+        f"{taught['recovered'].sum():,.0f} of {known['recovered'].sum():,.0f} that recovered, "
+        f"{part['defaulted'].sum():,.0f} of {whole['defaulted'].sum():,.0f} that defaulted."
+    ) in said
 
 
 def test_features_of_a_late_night_are_given_with_a_warning(copied, capsys):

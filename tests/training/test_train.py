@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 from features.build import build
 from features.errors import InputMissing
 from models.recovery import load_model
+from pipeline.panel.sampling import drawn, outcome_sums, sampled
 from pipeline.training import registry
 from pipeline.training.train import evaluate_again, train
 from tests.worlds.cohorts import frame_of
@@ -68,6 +69,27 @@ def test_a_history_too_short_for_default_leaves_that_head_out(place, tmp_path):
     assert not run.evaluation.facts["default_head"]
     assert "none: history is too short for its horizon and gap" in run.report.read_text()
     assert "p_defaulted: no such head" in run.report.with_name("model_card.md").read_text()
+
+
+def test_a_run_on_drawn_debtors_says_in_log_report_and_card_what_it_lost(place, tmp_path, caplog):
+    whole = made_panel(600, nights=tuple(range(0, 210, 30)))
+    kept = drawn(whole.cohort["debtor_id"], {}, 5, 0.5)
+    lost = sampled([outcome_sums(whole.cohort, whole.labels, kept)], 300, 0.5)
+    part = (frame[kept].reset_index(drop=True) for frame in (whole.matrix, whole.labels, whole.cohort))
+    few = replace(whole, **dict(zip(("matrix", "labels", "cohort"), part, strict=True)), sampled=lost)
+    with caplog.at_level(logging.INFO):
+        run = train(few, quick_params(place), COLUMNS, tmp_path / "store")
+    debtors, rows = whole.cohort["debtor_id"].nunique(), whole.labels["recovered"].notna()
+    paid = int((whole.labels["recovered"] == 1).sum())
+    those = few.cohort["debtor_id"].nunique()
+    said = rf"{those} of {debtors} debtors, [\d,]+ of {rows.sum():,} rows, [\d,]+ of {paid:,} that"
+    assert re.search(said, caplog.text)
+    for text in (run.text(), run.report.read_text(), run.report.with_name("model_card.md").read_text()):
+        assert re.search(said, text)
+    assert "What the sample of debtors lost" in run.report.read_text()
+    card = json.loads((tmp_path / "store" / "models" / run.version / "card.json").read_text())
+    assert card["facts"]["sampled"]["recovered"]["total_whole"] == paid
+    assert 1.2 < card["facts"]["sampled"]["recovered"]["wider"] < 1.7  # the root of two
 
 
 def test_r13_a_planted_column_that_equals_the_label_is_left_out_at_the_cut_off_and_told_before_it(

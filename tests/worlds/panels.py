@@ -74,6 +74,7 @@ class MadePanel:
     landmarks: pd.DataFrame | None = None
     weekly: None = None
     cash: None = None
+    sampled: None = None
 
 
 def made_panel(

@@ -12,12 +12,12 @@ import hashlib
 import mimetypes
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from features.errors import RecoupError, UsageError
 from pipeline.store.files import sealed, unsealed_bytes
@@ -34,6 +34,9 @@ _LOG = re.compile(r"([a-z_]+)/_delta_log/[^/]+")
 _NIGHT = re.compile(r"(\d{4}-\d\d-\d\d)/(.+)")
 # What a run may have left. Nothing else is ever deleted, whoever's it is.
 _OURS = re.compile(rf"{OBJECTS}/{_HEX}{{64}}/[^/]+|\d{{4}}-\d\d-\d\d-{_HEX}{{12}}/.+|{_DATA.pattern}|{_LOG.pattern}")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -163,21 +166,22 @@ class Bucket:
 
     def put(self, files: Iterable[tuple[Kept, Path]]) -> None:
         """Put files at their keys. Nobody sees them before a generation names them."""
-        with ThreadPoolExecutor(AT_ONCE) as several:
-            list(several.map(lambda each: self._put(each[0].key, each[1]), files))
+        at_once(lambda each: self._put(each[0].key, each[1]), files)
 
-    def come_in(self, new: Generation, tag: str | None) -> None:
-        """Put the generation in force, if what was read with this tag (None: nothing) still is. Lost (75) otherwise.
+    def come_in(self, new: Generation, tag: str | None) -> str:
+        """Put the generation in force, if what was read with this tag (None: nothing) still is; returns its own tag.
+        Lost (75) otherwise.
 
         Where the answer is cut off, what stands there tells whether it came in.
         """
         raw = new.text().encode()
         try:
-            self._put(CURRENT, raw, "create" if tag is None else {"e_tag": tag})
+            return self._put(CURRENT, raw, "create" if tag is None else {"e_tag": tag})
         except RecoupError:
             found = self.current()
             if found is None or found[0].made != new.made:
                 raise
+            return found[1]
 
     def show(self, new: Generation, before: Generation | None, folder: Path) -> None:
         """Put the logs of Delta tables where others look for them, oldest entry first; only once what they name is in
@@ -223,13 +227,13 @@ class Bucket:
         self._delete(left)
         return len(left)
 
-    def _put(self, key: str, content: bytes | Path, mode: Any = "overwrite") -> None:
+    def _put(self, key: str, content: bytes | Path, mode: Any = "overwrite") -> str:
         import obstore
 
         kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
         whole = isinstance(content, bytes)
         with self._asking(puts=True):
-            obstore.put(
+            done = obstore.put(
                 self._store,
                 key,
                 content,
@@ -238,6 +242,7 @@ class Bucket:
                 use_multipart=False if whole or content.stat().st_size <= PART else None,
                 chunk_size=PART,
             )
+        return str(done["e_tag"])
 
     def _delete(self, keys: Iterable[str]) -> None:
         import obstore
@@ -279,6 +284,16 @@ class Bucket:
         if code == "AccessDenied" or re.search(r"status code: 40[13]\b", str(error)):
             return Away.permission(self.url)
         return Away.silent(self.url, code, puts)
+
+
+def at_once(ask: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """What is asked for each item, several at a time; after a failure nothing more is begun."""
+    with ThreadPoolExecutor(AT_ONCE) as several:
+        try:
+            return list(several.map(ask, items))
+        except BaseException:
+            several.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _code(error: Exception) -> str:

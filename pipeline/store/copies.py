@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import logging
 import math
 import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from features.errors import CannotWrite
+from features.errors import CannotWrite, RecoupError
 from pipeline.store.address import stands_for
-from pipeline.store.bucket import AT_ONCE, KEPT_FOR, Bucket, Generation, Kept, keys_of
+from pipeline.store.bucket import KEPT_FOR, Bucket, Generation, Kept, at_once, keys_of
 from pipeline.store.files import private_folder, sha256_of
 from pipeline.store.locks import only_run
 from pipeline.store.refusals import Busy, ObjectDamaged
 
+log = logging.getLogger("recoup")
 PLACE = "RECOUP_COPIES"  # names the folder of the copies
 TRIES = 3  # a reader begins again where what it reads was let go meanwhile
 
@@ -63,8 +64,7 @@ class Copy:
         for path, leads in generation.links.items():
             (self.folder / path).symlink_to(leads)
         lacking = {path: file for path, file in generation.files.items() if not self._linked(file, self.folder / path)}
-        with ThreadPoolExecutor(AT_ONCE) as several:
-            there = list(several.map(lambda each: self._fetched(*each), lacking.items()))
+        there = at_once(lambda each: self._fetched(*each), lacking.items())
         return [file for file, is_there in zip(lacking.values(), there, strict=True) if not is_there]
 
     def _fetched(self, path: str, file: Kept) -> bool:
@@ -107,7 +107,7 @@ class Copy:
         """Put what the command changed, and have it in force. Lost (75) where another run came in meanwhile: then
         nobody sees anything of it. sweeps: also delete what nothing names, where it is older than that.
         """
-        before = self.generation
+        before, url = self.generation, self.bucket.url
         files, links = self._found()
         now = keys_of(files)
         if before is None and not files:
@@ -115,11 +115,22 @@ class Copy:
         if before is None or now != before.files or links != before.links:
             self._come_in(before, now, links)
         if self.generation is not None:
-            self.bucket.show(self.generation, before, self.folder)
-            if sweeps is not None:
-                if not sweeps:  # of a person: not even for those who read on
-                    self.bucket.let_go(self.generation, math.inf)
-                self.bucket.sweep(sweeps)
+            try:
+                self._tidied(self.generation, before, sweeps)
+            except RecoupError as fault:
+                if sweeps is not None:  # what was to go is still there
+                    raise
+                log.warning("What changed is in force at %s, and the next change makes up for this: %s", url, fault)
+
+    def _tidied(self, now: Generation, before: Generation | None, sweeps: dt.timedelta | None) -> None:
+        """Show what is in force to others, and delete what no longer is."""
+        self.bucket.show(now, before, self.folder)
+        if before is not None and before is not now:  # only now: what came in meanwhile may name it again
+            self.bucket.let_go(before, (dt.datetime.now(dt.UTC) - KEPT_FOR).timestamp(), now.keys())
+        if sweeps is not None:
+            if not sweeps:  # of a person: not even for those who read on
+                self.bucket.let_go(now, math.inf)
+            self.bucket.sweep(sweeps)
 
     def _come_in(self, before: Generation | None, now: Mapping[str, Kept], links: Mapping[str, str]) -> None:
         moment, there = dt.datetime.now(dt.UTC), set() if before is None else before.keys()
@@ -134,10 +145,8 @@ class Copy:
                 if key not in keys and when >= (moment - KEPT_FOR).timestamp()
             }
         generation = Generation(1 if before is None else before.number + 1, secrets.token_hex(8), now, links, gone)
-        self.bucket.come_in(generation, self._tag)
+        self._tag = self.bucket.come_in(generation, self._tag)
         self.generation = generation
-        if before is not None:  # only now: what came in meanwhile may name it again
-            self.bucket.let_go(before, (moment - KEPT_FOR).timestamp(), keys)
         for path, file in now.items():
             self._keep(self.folder / path, file.sha256)
         self._forget_others(generation)

@@ -169,7 +169,7 @@ class Lost(LockHeld):
 
     @classmethod
     def to_another(cls, url: str) -> Lost:
-        return cls(f"Another run changed {url} meanwhile, and nothing of this one came in. Run again.")
+        return cls(f"Another run changed {url} meanwhile, and nothing of this one came in there. Run again.")
 
 
 class ObjectDamaged(ContractError):

@@ -144,15 +144,17 @@ def test_of_two_nights_at_once_one_is_published_and_the_other_ends_with_75(shop,
         return PASS
 
     proxy.judge = judge
-    runs = [started(shop, "worklist", "--as-of", BETWEEN, copies=name) for name in ("one", "another")]
+    command = ("run", "--as-of", BETWEEN, "--metrics")
+    runs = [started(shop, *command, str(shop / f"{name}.prom"), copies=name) for name in ("one", "another")]
     said = [(*run.communicate(timeout=900), run.returncode) for run in runs]
     (won, told, _), (silent, lost, code) = sorted(said, key=lambda each: each[2])
     assert ([each[2] for each in said].count(0), code) == (1, 75), said
     assert f"{bucket.out}/{BETWEEN}/worklist.html" in won
-    assert (silent, "ERROR" in told) == ("", False)
+    assert (silent, "ERROR" in told, "run_summary" in told, "run_summary" in lost) == ("", False, True, False)
+    assert len(list(shop.glob("*.prom"))) == 1  # by the one that came in
     (line,) = [line for line in lost.splitlines() if "ERROR" in line]
     assert line.endswith(
-        f"ERROR Another run changed {bucket.store} meanwhile, and nothing of this one came in. Run again."
+        f"ERROR Another run changed {bucket.store} meanwhile, and nothing of this one came in there. Run again."
     )
     proxy.judge = lambda method, path: PASS
     assert recoup(shop, "verify") == 0

@@ -132,6 +132,14 @@ def test_an_empty_prefix_and_a_whole_bucket_are_addresses_too(bucket):
     assert (read(f"s3://{bucket.name}"), read(bucket.out)) == ({"a.txt": "a"}, NIGHT)
 
 
+def test_files_of_any_name_come_back_and_are_not_swept(bucket):
+    named = {f"reports/{name}": name for name in ("client-Süd & Söhne #1.html", "a b", "x%20y", "q?[1]*", "._x", "..a")}
+    with copy_of(bucket.out, changes=True) as copy:
+        written(copy.folder, named)
+        copy.bring_in(dt.timedelta(0))
+    assert read(bucket.out) == named
+
+
 def test_large_files_come_in_in_parts(bucket, monkeypatch):
     monkeypatch.setattr(room, "PART", 5 * 1024 * 1024)
     content = os.urandom(6 * 1024 * 1024).hex()
@@ -289,6 +297,30 @@ def test_what_a_person_is_forgotten_in_goes_at_once(bucket):
     assert read(bucket.out) == {"a.txt": "of nobody"}
 
 
+def test_a_run_may_come_in_more_than_once(bucket):
+    with copy_of(bucket.out, changes=True) as copy:
+        for text in "123":
+            written(copy.folder, {"a.txt": text})
+            copy.bring_in()
+    assert (read(bucket.out), bucket.current("out")["number"]) == ({"a.txt": "3"}, 3)
+
+
+def test_what_is_in_force_stays_so_where_its_logs_could_not_be_shown(bucket, proxy, caplog, monkeypatch):
+    quick(monkeypatch)
+    monkeypatch.setattr(copies.log, "propagate", True)
+    proxy.judge = lambda method, path: CUT if method == "PUT" and "_delta_log" in path else PASS
+    put(bucket.store, {"payments/_delta_log/00000000000000000000.json": "first"})
+    assert "is in force at s3://" in caplog.text
+    assert read(bucket.store) == {"payments/_delta_log/00000000000000000000.json": "first"}
+    proxy.judge = lambda method, path: CUT if method in ("POST", "DELETE") else PASS
+    with copy_of(bucket.store, changes=True) as copy:
+        written(copy.folder, {"person.csv": "of a person"})
+        copy.bring_in()
+        (copy.folder / "person.csv").unlink()
+        with pytest.raises(CannotWrite, match="cannot be written"):  # a person must be gone, or somebody must know
+            copy.bring_in(dt.timedelta(0))
+
+
 # A network, a clock, a bucket, a permission
 
 
@@ -308,6 +340,10 @@ def test_a_network_that_stays_away_ends_it_with_nothing_half_written(bucket, pro
         put(bucket.out, {"2026-10-01/worklist.csv": "other", "a.txt": "new"})
     assert refused.value.exit_code == 74
     assert read(bucket.out) == NIGHT
+    proxy.seen.clear()
+    with pytest.raises(CannotWrite, match="cannot be written"):
+        put(bucket.out, {f"2026-10-01/worklist-{number}.csv": str(number) for number in range(60)})
+    assert len({path for method, path in proxy.seen if method == "PUT"}) < 40  # the others were not begun
     proxy.judge = lambda method, path: CUT
     with pytest.raises(InputMissing, match="s3://.*/out cannot be read") as refused:
         read(bucket.out)

@@ -49,12 +49,12 @@ class AmountHead:
     low: tuple[float, ...] = (0.0,)
     high: tuple[float, ...] = (1 / LEAST_SHARE,)
 
-    def share(self, numbers: np.ndarray, portfolio: pd.Series) -> np.ndarray:
-        """Share of the balance, in (0, 1]."""
+    def share(self, numbers: np.ndarray, portfolio: pd.Series, rows: np.ndarray | None = None) -> np.ndarray:
+        """Share of the balance, in (0, 1]. rows: places in numbers of those that portfolio is of; all if None."""
         if self.kind == MEAN_SHARE or self.booster is None:
             plain = mean_shares(self.shares, portfolio)
         else:
-            plain = np.exp(raw_scores(self.booster, numbers)) * self.smearing
+            plain = np.exp(raw_scores(self.booster, numbers, rows)) * self.smearing
         return np.clip(plain * self.factor, LEAST_SHARE, 1.0)
 
     def interval(self, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -160,9 +160,9 @@ def _tried(window: FitWindow, found: Recoveries, portfolio: pd.Series, trial: La
 
     def tried(kind: str) -> tuple[int, np.ndarray]:
         counted, booster = window.count_trees(OBJECTIVES[kind], _target(kind, found), early, later)
-        own = raw_scores(booster, window.numbers[early]) if kind == LOG else np.zeros(0)
+        own = raw_scores(booster, window.numbers, np.flatnonzero(early)) if kind == LOG else np.zeros(0)
         smearing = _smearing(kind, found.share[early], own, window.weight[early])
-        return counted, np.exp(raw_scores(booster, window.numbers[rows])) * smearing
+        return counted, np.exp(raw_scores(booster, window.numbers, np.flatnonzero(rows))) * smearing
 
     for kind, (counted, share) in zip(
         OBJECTIVES, side_by_side(*(lambda kind=kind: tried(kind) for kind in OBJECTIVES)), strict=True

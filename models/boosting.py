@@ -223,7 +223,7 @@ class FitWindow:
         def unseen(fold: int) -> tuple[np.ndarray, np.ndarray]:
             held = self.folds == fold
             booster = self._grown(objective, target, rows & ~held, trees)
-            return raw_scores(booster, self.numbers[held]), booster.feature_importance("gain")
+            return raw_scores(booster, self.numbers, np.flatnonzero(held)), booster.feature_importance("gain")
 
         scores, gain = np.zeros(len(self.numbers)), np.zeros(self.numbers.shape[1])
         for fold, (part, gained) in enumerate(side_by_side(*(lambda fold=fold: unseen(fold) for fold in range(FOLDS)))):

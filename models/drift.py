@@ -48,25 +48,26 @@ class Reference:
         score: np.ndarray,
         nights: np.ndarray,
         instead: Mapping[str, np.ndarray] | None = None,
+        rows: np.ndarray | None = None,
     ) -> Reference:
         """numbers: [rows, columns] by `names`; nights: as_of of the rows, days; instead: column -> other values of the
-        same rows.
+        same rows. rows: places in numbers of those that score, nights and instead are of, taken column by column; all
+        if None.
         """
-        whole = {name: numbers[:, position] for position, name in enumerate(names)} | dict(instead or {})
-        whole[SCORE] = score
-        step = max(len(score) // MOST_ROWS, 1)
-        columns = {name: column[::step] for name, column in whole.items()}
-        edges = {name: _edges(column) for name, column in columns.items()}
-        shares = {name: _told(binned_shares(column, edges[name])) for name, column in columns.items()}
+        step, other = max(len(score) // MOST_ROWS, 1), {**(instead or {}), SCORE: score}
+        edges, shares, months = {}, {}, {}
         last = int(nights.max()) if len(nights) else 0
         back = (last - nights) // MONTH
         places = np.unique(back)[:MONTHS]
         of_month = [np.flatnonzero(back == place) for place in places]
-        of_month = [rows[:: max(len(rows) // MOST_ROWS, 1)] for rows in of_month]
-        months = {
-            name: tuple(_told(binned_shares(column[rows], edges[name])) for rows in of_month)
-            for name, column in whole.items()
-        }
+        of_month = [own[:: max(len(own) // MOST_ROWS, 1)] for own in of_month]
+        for position, name in enumerate((*names, SCORE)):
+            column = other.get(name)
+            if column is None:
+                column = numbers[:, position] if rows is None else numbers[rows, position]
+            edges[name] = _edges(column[::step])
+            shares[name] = _told(binned_shares(column[::step], edges[name]))
+            months[name] = tuple(_told(binned_shares(column[own], edges[name])) for own in of_month)
         return cls(edges, shares, months, tuple(map(int, places)), tuple(map(len, of_month)), last)
 
     def moved(self, name: str, share: np.ndarray, rows: int, night: int) -> float:

@@ -56,7 +56,7 @@ def probability_head(
         early, later = window.early_and_later(known, known & (outcome == 1), gap_days)
         trees, booster = window.count_trees(objective, target, early, later)
         chance = np.full(len(outcome), np.nan)
-        chance[later] = 1 / (1 + np.exp(-raw_scores(booster, window.numbers[later])))
+        chance[later] = 1 / (1 + np.exp(-raw_scores(booster, window.numbers, np.flatnonzero(later))))
         trial = Later(early, later, chance)
     else:
         trees = like.trees

@@ -127,7 +127,8 @@ class RecoveryModel:
             "withheld": dict(lesson.withheld),
         }
         scored = {name: code[known] for name, code in lesson.classes.items()}
-        reference = Reference.learn(window.numbers[known], encoder.names, chance[known], window.as_of[known], scored)
+        of_known = chance[known], window.as_of[known], scored, np.flatnonzero(known)
+        reference = Reference.learn(window.numbers, encoder.names, *of_known)
         return cls(encoder, head, amount, choice, defaulted, teaching.default_dpd, reference, facts), chance
 
     def regrown(self, lesson: Lesson, teaching: Teaching, seeds: Sequence[int] | None = None) -> list[RecoveryModel]:

@@ -4,6 +4,9 @@ and liquidation by placement month.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -67,34 +70,65 @@ def liquidation(
     (cumulative), rate. A month is given once every account of the placement month has lived through it. Accounts
     without a placement or a placed amount take no part.
     """
-    columns = ["placed_in", "accounts", "placed", "month", "cash", "rate"]
+    return liquidated([placement_sums(accounts, payments, unit, complete_through)], complete_through)
+
+
+@dataclass(frozen=True)
+class PlacementSums:
+    """What `liquidated` needs of some accounts; sums of several parts of a book add up.
+
+    books   placed_in (index): accounts, placed (reporting units), last (the latest placed_on, a day number)
+    cash    (placed_in, month): reporting units
+    """
+
+    books: pd.DataFrame
+    cash: pd.Series
+
+
+def placement_sums(
+    accounts: pd.DataFrame, payments: pd.DataFrame, unit: np.ndarray, complete_through: int
+) -> PlacementSums:
+    """Arguments as of `liquidation`."""
     held = accounts[["account_no", "placed_on"]].assign(unit=unit, placed=accounts["placed_amount"] * unit)
     held = held[
         (accounts["placed_amount"] > 0)
         & (accounts["placed_on"] != NO_DAY)
         & (accounts["placed_on"] <= complete_through)
     ]
-    if not len(held):
-        return pd.DataFrame(columns=columns)
-    held = held.assign(placed_in=month_texts(held["placed_on"]))
+    held = held.assign(placed_in=month_texts(held["placed_on"]) if len(held) else pd.Series(dtype="str"))
     cash = payments.merge(held, on="account_no")
     cash = cash[cash["occurred_on"] >= cash["placed_on"]]
-    month = (cash["occurred_on"] - cash["placed_on"]) // MONTH_DAYS + 1
+    month = ((cash["occurred_on"] - cash["placed_on"]) // MONTH_DAYS + 1).rename("month")
     sums = (cash["amount"] * cash["unit"]).groupby([cash["placed_in"], month]).sum()
+    books = held.groupby("placed_in").agg(
+        accounts=("placed", "size"), placed=("placed", "sum"), last=("placed_on", "max")
+    )
+    return PlacementSums(books, sums)
+
+
+def liquidated(parts: Sequence[PlacementSums], complete_through: int) -> pd.DataFrame:
+    """`liquidation` of a book from the sums of its parts."""
+    columns = ["placed_in", "accounts", "placed", "month", "cash", "rate"]
+    filled = [part for part in parts if len(part.books)]
+    if not filled:
+        return pd.DataFrame(columns=columns)
+    sums = pd.concat([part.cash for part in filled]).groupby(level=[0, 1]).sum()
+    books = pd.concat([part.books for part in filled]).groupby(level=0)
+    books = books.agg({"accounts": "sum", "placed": "sum", "last": "max"})
     found = []
-    for placed_in, book in held.groupby("placed_in", sort=True):
-        lived = int((complete_through + 1 - book["placed_on"].max()) // MONTH_DAYS)
+    for placed_in, book in books.iterrows():
+        lived = int((complete_through + 1 - book["last"]) // MONTH_DAYS)
         months = pd.RangeIndex(1, lived + 1)
         got = sums.loc[placed_in] if placed_in in sums.index.get_level_values(0) else pd.Series(dtype=float)
         for month, total in got.reindex(months, fill_value=0.0).cumsum().items():
             found.append(
                 (
                     placed_in,
-                    len(book),
-                    float(book["placed"].sum()),
+                    int(book["accounts"]),
+                    float(book["placed"]),
                     month,
                     float(total),
-                    float(total / book["placed"].sum()),
+                    float(total / book["placed"]),
                 )
             )
     return pd.DataFrame(found, columns=columns)

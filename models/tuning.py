@@ -80,7 +80,7 @@ def tune(matrix: pd.DataFrame, labels: pd.DataFrame, cohort: pd.DataFrame, teach
         held, lost, trees = window.with_settings({**teaching.settings, **settings}), np.zeros(len(outcome)), 0
         grown = side_by_side(*(lambda cut=cut: held.count_trees(objective, outcome, *cut) for cut in cuts))
         for (_, later), (rounds, booster) in zip(cuts, grown, strict=True):
-            level = raw_scores(booster, window.numbers[later])
+            level = raw_scores(booster, window.numbers, np.flatnonzero(later))
             lost[later] += weight[later] * (np.logaddexp(0.0, level) - outcome[later] * level)
             trees = max(trees, rounds)
         losses.append(lost)

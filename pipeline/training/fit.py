@@ -93,7 +93,7 @@ def _timing(
     as_of, chance = cohort["as_of"].to_numpy(), chance[known]
     through = int(as_of.max()) + params.label.gap_days
     weekly = panel.weekly.of(rows_to_fit(labels, panel.cohort)[known]).until(as_of, through, maturity_days)
-    share = model.amount.share(lesson.window.numbers[known], cohort["portfolio"])
+    share = model.amount.share(lesson.window.numbers, cohort["portfolio"], np.flatnonzero(known))
     amount = share * cohort["balance"].to_numpy(dtype=np.float64)
     unit = np.asarray(money_scale(panel, params).per_minor(cohort["currency"]))
     head = fit_timing(weekly, cohort, chance, amount, lesson.window.weight[known], unit)

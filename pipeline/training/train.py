@@ -104,7 +104,8 @@ def train_from_store(store_path: Path, params: Params, tune_trials: int = 0) -> 
     whole = replace(whole, landmarks=landmarks_of(store, whole, params))
     test = windows_of(whole, params).recovery.test
     books = replace(
-        books_of(store, whole, money_scale(whole, params)), workable=workable_rows(store, whole, test, params)
+        books_of(store, whole, money_scale(whole, params), params.engine),
+        workable=workable_rows(store, whole, test, params),
     )
     proof, watch = proof_of(store, params), watch_trial(store, params)
     catalogue = with_treatments(CATALOGUE, whole.versions)

@@ -9,7 +9,7 @@ import pytest
 from features.days import DAY_US
 from features.settlements import net_payments, settlements
 from features.tables import NO_DAY, NO_MONEY
-from models.trade import LEFT_BOOK, PAID, liquidation, roll_rates
+from models.trade import LEFT_BOOK, PAID, liquidated, liquidation, placement_sums, roll_rates
 
 DAY = 20_089  # 2025-01-01
 
@@ -97,6 +97,21 @@ def test_a_month_not_yet_lived_through_by_all_is_not_shown():
     accounts, payments = books()
     assert liquidation(accounts, payments, np.ones(4), DAY + 10 + 58)["month"].tolist() == [1]
     assert liquidation(accounts, payments, np.ones(4), DAY + 10 + 59)["month"].tolist() == [1, 2]
+
+
+def test_parts_of_a_book_add_up_to_the_book():
+    """As where each shard is read by itself; one of them holds no placed account."""
+    accounts, payments = books()
+    unit, through = np.array([2.0, 0.5, 1, 1]), DAY + 10 + 90
+    parts = []
+    for numbers in ([1], [2, 4], [3]):
+        own = accounts["account_no"].isin(numbers).to_numpy()
+        paid = payments[payments["account_no"].isin(numbers)]
+        parts.append(placement_sums(accounts[own].reset_index(drop=True), paid, unit[own], through))
+    whole = liquidation(accounts, payments, unit, through)
+    assert len(whole) == 3
+    pd.testing.assert_frame_equal(liquidated(parts, through), whole)
+    assert not len(liquidated(parts[2:], through))
 
 
 def test_without_placed_amounts_there_is_no_liquidation():

@@ -172,6 +172,7 @@ def _on_spark(function: Callable[[Item], Result], items: Sequence[Item], engine:
         quiet: dict[str, Any] = {
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
+            "spark.log.level": "OFF",  # from its start: a master that is away fills pages with traces
             "spark.driver.maxResultSize": "0",  # what comes back is what any scheduler hands back
         }
         session = SparkSession.builder.master(master).appName("recoup").config(map=quiet).getOrCreate()

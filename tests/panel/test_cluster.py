@@ -1,6 +1,7 @@
 """The main work on a real Spark cluster, a standalone master and two workers on loopback: intake, panel and night are
 byte for byte what one process makes; an executor that is killed costs a retry and no row; a shard that always fails
-names itself. One cluster and one application for all of it, by `benchmarks.cluster`.
+names itself; a cluster that gives up is said to be away. One cluster and one application for all of it, by
+`benchmarks.cluster`.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def worked(cluster: Cluster, house: Path, tmp_path_factory: pytest.TempPathFacto
         ("worklist", "--as-of", NIGHT, *given[there]),
         ("dataset", "--out", broken / "panel.parquet", *given[broken]),
         ("call", "tests.worlds.tasks:one_that_ends_its_process", cluster.master),
+        ("call", "tests.worlds.tasks:cluster_that_goes", cluster.master),
     )
     codes = [int(code) for code in re.findall(r"^ended (\d+)$", done.stdout, re.MULTILINE)]
     return Worked(house, there, broken, file, codes, done.stdout, done.stderr, cluster.told())
@@ -100,7 +102,8 @@ def test_a_night_in_which_an_executor_was_killed_has_every_byte_of_a_night_of_on
     here, there = (_published(folder / "out" / NIGHT) for folder in (worked.here, worked.there))
     assert here.keys() == there.keys()
     assert [name for name in here if here[name] != there[name]] == []
-    told = summary(worked.events)
+    began = [place for place, event in enumerate(worked.events) if event["Event"] == "SparkListenerJobStart"]
+    told = summary(worked.events[: began[-1]])  # the last is the one that is given up
     assert (told["executors"], told["executors lost"]) == (3, 1)  # two, and one in the place of the killed one
     failed = {"ExecutorLostFailure": 1, "ExceptionFailure": 3 + 4}  # a shard's fourth error comes back as it was
     assert told["failed by"] == failed
@@ -115,6 +118,10 @@ def test_a_shard_that_fails_each_time_is_named_after_four_tries_and_leaves_nothi
 
 def test_a_shard_whose_process_ends_each_time_is_named(worked):
     assert "ShardFailed 70 Shard 2 failed 4 times: its process on the cluster ended before it was done" in worked.stdout
+
+
+def test_a_cluster_that_gives_up_is_said_to_be_away(worked):
+    assert "ClusterAway 69 Spark at 'spark://127.0.0.1:" in worked.stdout, worked.stderr
 
 
 def _published(night: Path) -> dict[str, bytes]:

@@ -148,7 +148,6 @@ def _calm(out: Path, least: str) -> str | None:
     STORE,
     option("--truth", type=FOLDER, help="truth/ of a simulated source: adds the best possible."),
     option("--out", "page", type=PLACE, help="Also write the HTML report here."),
-    use="look",
 )
 def evaluate(params: Params, run_id: str, store: Path, truth: Path | None, page: Path | None) -> None:
     """The report of a run again."""

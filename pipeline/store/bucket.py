@@ -26,8 +26,10 @@ from pipeline.store.refusals import Away, Lost, ObjectDamaged
 CURRENT, OBJECTS, SHOWN = "current.json", "_recoup/objects", "_recoup/shown.json"
 KEPT_FOR = dt.timedelta(days=1)  # what a generation no longer names, for those who still read an older one
 AT_ONCE = 8  # requests
+# For one request: until a server is found, until it says something more, until all of a large file is through.
+WAITS: Any = {"connect_timeout": "10s", "read_timeout": "180s", "timeout": "1h"}
 PATIENCE: Any = {"max_retries": 4, "retry_timeout": dt.timedelta(seconds=60)}  # with what may pass
-PART = 16 * 1024 * 1024  # bytes of a part of what is put in several
+PART, PARTS_AT_ONCE = 8 * 1024 * 1024, 2  # bytes of a part of what is put in several; of one file in memory at once
 _HEX = "[0-9a-f]"
 _DATA = re.compile(rf"[a-z_]+/(?:[a-z_]+=[^/]+/)?({_HEX}{{64}})\.parquet")
 _LOG = re.compile(r"([a-z_]+)/_delta_log/[^/]+")
@@ -116,7 +118,7 @@ class Bucket:
                 self.name,
                 prefix=prefix or None,
                 config={"checksum_algorithm": "SHA256"},
-                client_options={"connect_timeout": "10s", "timeout": "120s", "allow_http": _may_be_plain()},
+                client_options={**WAITS, "allow_http": _may_be_plain()},
                 retry_config=PATIENCE,
             )
 
@@ -241,6 +243,7 @@ class Bucket:
                 attributes={"Content-Type": kind},
                 use_multipart=False if whole or content.stat().st_size <= PART else None,
                 chunk_size=PART,
+                max_concurrency=PARTS_AT_ONCE,
             )
         return str(done["e_tag"])
 
@@ -281,6 +284,8 @@ class Bucket:
             "TokenRefreshRequired",
         ):
             return Away.credentials(self.url, code)
+        if re.search(r"/latest/(api/token|meta-data)\b|AssumeRoleWithWebIdentity", str(error)):
+            return Away.no_credentials(self.url)
         if code == "AccessDenied" or re.search(r"status code: 40[13]\b", str(error)):
             return Away.permission(self.url)
         return Away.silent(self.url, code, puts)

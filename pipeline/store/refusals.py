@@ -213,6 +213,13 @@ class Away:
         )
 
     @classmethod
+    def no_credentials(cls, url: str) -> RecoupError:
+        return cls._creating(
+            f"There are no credentials for {url}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this "
+            "machine a role."
+        )
+
+    @classmethod
     def clock(cls, url: str) -> RecoupError:
         return cls._creating(f"The clocks of this machine and of {url} disagree. Set this machine's, then run again.")
 

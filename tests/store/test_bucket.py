@@ -399,6 +399,18 @@ def test_who_may_not_and_who_is_not_known(bucket, monkeypatch):
             assert refused.value.__cause__ is None
 
 
+def test_nobody_says_who_asks(bucket, proxy, monkeypatch):
+    """Where the environment names nobody, the machine's role is asked for; this one has none."""
+    quick(monkeypatch)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", proxy.endpoint)
+    proxy.judge = lambda method, path: (403, "denied")
+    with pytest.raises(CannotWrite, match="There are no credentials for s3://.*/out. Set AWS_ACCESS_KEY_ID") as refused:
+        read(bucket.out)
+    assert refused.value.exit_code == 73
+
+
 def test_an_endpoint_without_encryption_is_asked_only_where_somebody_said_so(bucket, monkeypatch):
     monkeypatch.delenv("AWS_ALLOW_HTTP")
     with pytest.raises(UsageError, match="AWS_ENDPOINT_URL begins with http://.*AWS_ALLOW_HTTP=true"):

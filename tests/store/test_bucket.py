@@ -126,6 +126,20 @@ def test_what_is_no_longer_in_force_is_not_kept_on_this_disk(bucket, tmp_path):
     assert kept == ["nothing"]
 
 
+def test_copies_on_another_machine_lose_it_with_their_next_command(bucket, tmp_path, monkeypatch):
+    put(bucket.out, {"person.csv": "of a person who is forgotten"})
+    elsewhere(monkeypatch, tmp_path, "another")
+    read(bucket.out)
+    elsewhere(monkeypatch, tmp_path, "copies")
+    put(bucket.out, {"person.csv": "nothing"})
+    elsewhere(monkeypatch, tmp_path, "another")
+    read(bucket.out)
+    kept = [
+        place.read_text() for place in (tmp_path / "another").rglob("*") if place.is_file() and place.stat().st_size
+    ]
+    assert kept == ["nothing"]
+
+
 def test_an_empty_prefix_and_a_whole_bucket_are_addresses_too(bucket):
     put(f"s3://{bucket.name}", {"a.txt": "a"})
     put(bucket.out, NIGHT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,6 +30,29 @@ def test_a_common_class_has_one_rate_and_a_rare_one_never_its_own_outcome():
     _, other = Encoder.learn(matrix, cohort, flipped, (), SCALE, seed=1)
     assert numbers[-1, 0] == pytest.approx(other[-1, 0], abs=0.01)  # hardly: only through the overall rate
     assert encoder.rates["word"]["rare"] > encoder.rates["word"]["big"]
+
+
+def test_rows_of_a_larger_matrix_are_encoded_as_if_they_stood_alone_and_without_a_copy_of_them():
+    draw, rows, columns = np.random.default_rng(1), 20_000, 40
+    block = draw.normal(size=(columns, rows))
+    matrix = pd.DataFrame(block.T, columns=[f"c{place}" for place in range(columns)], copy=False)
+    matrix.insert(7, "word", pd.Categorical(draw.choice(["a", "b"], rows)))
+    debtors = pd.Series([f"d{row // 3}" for row in range(rows)])
+    whole = pd.DataFrame({"debtor_id": debtors, "currency": "EUR"})
+    outcome, own = draw.integers(0, 2, rows).astype(float), np.flatnonzero(draw.random(rows) < 0.8)
+    cohort = whole.iloc[own].reset_index(drop=True)
+    given = (("c3",), SCALE, 1)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    encoder, numbers = Encoder.learn(matrix, cohort, outcome[own], *given, rows=own)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert peak < 1.6 * numbers.nbytes  # the numbers, and columns: a second table of them would be 2
+    again, alone = Encoder.learn(matrix.iloc[own].reset_index(drop=True), cohort, outcome[own], *given)
+    np.testing.assert_array_equal(numbers, alone)
+    assert encoder.card() == again.card()
+    codes = encoder.classes(matrix, own)["word"]
+    np.testing.assert_array_equal(codes, encoder.classes(matrix.iloc[own])["word"])
 
 
 def people(texts: list[str], each: int) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:

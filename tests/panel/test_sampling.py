@@ -5,6 +5,8 @@ Also of parts.py: matrices that lie on the disk until rows of them are asked for
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -113,6 +115,21 @@ def test_rows_of_matrices_on_the_disk_are_those_of_one_frame(tmp_path):
     assert len(parts) == 12
     for places in (np.arange(12), np.array([11, 0, 4, 5, 4]), np.arange(0)):
         pd.testing.assert_frame_equal(parts.rows(places), whole.iloc[places].reset_index(drop=True))
+
+
+def test_the_matrix_of_all_rows_is_laid_out_with_one_shard_beside_it(tmp_path):
+    parts, rows, columns, shards = Parts(tmp_path), 2_000, 60, 8
+    for shard in range(shards):
+        block = np.full((rows, columns), float(shard))
+        parts.add(pd.DataFrame(block, columns=[f"c{place}" for place in range(columns)]))
+    order = np.random.default_rng(5).permutation(rows * shards)
+    tracemalloc.start()
+    whole = parts.rows(order)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    one = rows * shards * columns * 8
+    assert peak < 1.5 * one  # laid end to end and then put in order it would be more than 2
+    assert (whole["c59"].to_numpy() == order // rows).all()
 
 
 @pytest.mark.slow

@@ -145,7 +145,7 @@ def _drop_older(out: Path, pictures: Sequence[Path]) -> None:
 def _sampled(drawn: Sampled | None) -> list[str]:
     if drawn is None:
         return []
-    told = drawn.lost.assign(wider=drawn.lost["wider"].round(2)).drop(columns=["error_whole", "error"])
+    told = drawn.lost.drop(columns=["error_whole", "error"]).round({"mean_whole": 4, "mean": 4, "wider": 2})
     return [f"{drawn.sentence()} Each row has its weight.", f"What the sample lost\n{told.to_string(index=False)}"]
 
 

@@ -131,8 +131,8 @@ def sampled(sums: Sequence[pd.DataFrame], asked: int, share: float) -> Sampled:
     whole = added.loc[~added["kept"], [*GROUP, *told]]
     part = added.loc[added["kept"], [*GROUP, *told]]
     lost = whole.merge(part, on=GROUP, how="left", suffixes=("_whole", ""))
-    counted = ["debtors", "rows", "total"]
-    lost[counted] = lost[counted].fillna(0.0)  # a book of whom nobody was drawn
+    counted = [f"{name}{end}" for name in ("debtors", "rows", "total") for end in ("", "_whole")]
+    lost[counted] = lost[counted].fillna(0.0).round().astype("int64")  # 0: a book of whom nobody was drawn
     lost["wider"] = lost["error"] / lost["error_whole"].where(lost["error_whole"] > 0)
     order = [*GROUP, *(f"{name}{end}" for name in told for end in ("_whole", "")), "wider"]
     first = lost["portfolio"].eq(ALL) & lost["currency"].eq("")

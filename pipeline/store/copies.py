@@ -2,7 +2,8 @@
 
 The bucket is the truth. Each command has a folder of its own, of links to files that were fetched once and are kept by
 their sha256; so a night and those who read meanwhile do not meet. Of the commands that change something one at a time
-works on this machine, and what it changed comes in at its end, whole or not at all.
+works on this machine, and what it changed comes in at its end, whole or not at all. Where it was cut off its folder
+stays, and the next one goes on from there, as on a disk: unless another machine came in meanwhile.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from features.errors import CannotWrite, RecoupError
 from pipeline.store.address import stands_for
 from pipeline.store.bucket import KEPT_FOR, Bucket, Generation, Kept, at_once, keys_of
-from pipeline.store.files import private_folder, sha256_of
+from pipeline.store.files import private_folder, sha256_of, write_whole
 from pipeline.store.locks import only_run
-from pipeline.store.refusals import Busy, ObjectDamaged
+from pipeline.store.refusals import Busy, Lost, ObjectDamaged
 
 log = logging.getLogger("recoup")
 PLACE = "RECOUP_COPIES"  # names the folder of the copies
@@ -31,13 +32,13 @@ TRIES = 3  # a reader begins again where what it reads was let go meanwhile
 
 
 class Copy:
-    """The folder of one address. Where nothing ever came in it is not there.
+    """The folder of one address. Where nothing ever came in it is not there: the command makes it, as on a disk.
 
-    folder: made by the command then, as it would be on a disk.
+    note: file that says on what a folder rests that may be gone on with; None of one that goes with the command.
     """
 
-    def __init__(self, bucket: Bucket, folder: Path, pool: Path) -> None:
-        self.bucket, self.folder, self._pool = bucket, folder, pool
+    def __init__(self, bucket: Bucket, folder: Path, pool: Path, note: Path | None = None) -> None:
+        self.bucket, self.folder, self._pool, self._note, self.is_in = bucket, folder, pool, note, False
         self.generation, self._tag = self._brought()
 
     def _brought(self) -> tuple[Generation | None, str | None]:
@@ -45,25 +46,43 @@ class Copy:
         lost: list[Kept] = []
         for _ in range(TRIES):
             found = self.bucket.current()
-            if found is None:
-                return None, None
+            if self._may_go_on(found):
+                log.info("Going on with what a run that was cut off did at %s.", self.bucket.url)
+                return found or (None, None)
             self._empty()
-            if not (lost := self._laid_out(found[0])):
-                self._forget_others(found[0])
-                return found
+            if found is None or not (lost := self._laid_out(found[0])):
+                self._forget_others(found and found[0])
+                if self._note is not None:
+                    write_whole(self._note, _rests_on(found))
+                return found or (None, None)
         raise ObjectDamaged.gone(f"{self.bucket.url}/{lost[0].key}")
 
+    def _may_go_on(self, found: tuple[Generation, str] | None) -> bool:
+        """Whether a run that was cut off left the folder, and nobody came in since."""
+        try:
+            return self._note is not None and self.folder.is_dir() and self._note.read_text() == _rests_on(found)
+        except FileNotFoundError:
+            return False
+
     def _empty(self) -> None:
+        if self._note is not None:
+            self._note.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(mode=0o700)
+
+    def go(self) -> None:
+        """Once it came in, or has lost."""
+        self._empty()
 
     def _laid_out(self, generation: Generation) -> list[Kept]:
         """Files that are gone from the bucket, which ends it."""
+        self.folder.mkdir(mode=0o700)
         for folder in sorted({(self.folder / path).parent for path in (*generation.files, *generation.links)}):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path, leads in generation.links.items():
             (self.folder / path).symlink_to(leads)
         lacking = {path: file for path, file in generation.files.items() if not self._linked(file, self.folder / path)}
+        if lacking:
+            log.info("Fetching %s of %s.", _told(lacking.values()), self.bucket.url)
         there = at_once(lambda each: self._fetched(*each), lacking.items())
         return [file for file, is_there in zip(lacking.values(), there, strict=True) if not is_there]
 
@@ -96,9 +115,9 @@ class Copy:
         with contextlib.suppress(FileExistsError):  # several paths may hold the same
             _link(place, self._pool / sha256)
 
-    def _forget_others(self, generation: Generation) -> None:
+    def _forget_others(self, generation: Generation | None) -> None:
         """What is no longer in force may be of a person who is forgotten."""
-        needed = {file.sha256 for file in generation.files.values()}
+        needed = set() if generation is None else {file.sha256 for file in generation.files.values()}
         for held in self._pool.iterdir():
             if held.name not in needed:
                 held.unlink(missing_ok=True)
@@ -110,10 +129,9 @@ class Copy:
         before, url = self.generation, self.bucket.url
         files, links = self._found()
         now = keys_of(files)
-        if before is None and not files:
-            return
-        if before is None or now != before.files or links != before.links:
+        if (before is None and files) or (before is not None and (now, links) != (before.files, before.links)):
             self._come_in(before, now, links)
+        self.is_in = True
         if self.generation is not None:
             try:
                 self._tidied(self.generation, before, sweeps)
@@ -147,6 +165,8 @@ class Copy:
         generation = Generation(1 if before is None else before.number + 1, secrets.token_hex(8), now, links, gone)
         self._tag = self.bucket.come_in(generation, self._tag)
         self.generation = generation
+        told = _told([file for file, _ in new.values()])
+        log.info("Generation %d is in force at %s: %s put.", generation.number, self.bucket.url, told)
         for path, file in now.items():
             self._keep(self.folder / path, file.sha256)
         self._forget_others(generation)
@@ -171,7 +191,7 @@ class Copy:
 @contextmanager
 def copy_of(url: str, changes: bool) -> Iterator[Copy]:
     """A copy of what is in force at an address, gone afterwards. changes: it may be brought in; then Busy (75) where
-    another run of this machine works on the address.
+    another run of this machine works on the address, and it stays where it was not brought in.
     """
     pool = _own_folder(url) / "pool"
     pool.mkdir(mode=0o700, exist_ok=True)
@@ -181,9 +201,18 @@ def copy_of(url: str, changes: bool) -> Iterator[Copy]:
                 held.enter_context(only_run(pool.parent))
             except Busy:
                 raise Busy.folder(url) from None
-        folder = held.enter_context(private_folder(pool.parent)) / "copy"
-        stands_for(folder, url)
-        yield Copy(Bucket(url, changes), folder, pool)
+        at_work = pool.parent / "at-work" if changes else held.enter_context(private_folder(pool.parent))
+        at_work.mkdir(mode=0o700, exist_ok=True)
+        stands_for(at_work / "copy", url)
+        copy = Copy(Bucket(url, changes), at_work / "copy", pool, at_work / "rests-on" if changes else None)
+        try:
+            yield copy
+        except Lost:
+            copy.go()
+            raise
+        finally:
+            if copy.is_in or not changes:
+                copy.go()
 
 
 def _own_folder(url: str) -> Path:
@@ -202,6 +231,14 @@ def _own_folder(url: str) -> Path:
     if seen.st_uid != os.getuid() or seen.st_mode & 0o077:
         raise CannotWrite.seen_by_others(str(folder), PLACE)
     return folder
+
+
+def _rests_on(found: tuple[Generation, str] | None) -> str:
+    return "nothing" if found is None else f"{found[0].made} {found[1]}"
+
+
+def _told(files: Collection[Kept]) -> str:
+    return f"{len(files):,} files ({sum(file.size for file in files) / 1e6:,.1f} MB)"
 
 
 def _time_of(sha256: str) -> int:

@@ -232,26 +232,70 @@ def test_a_run_that_dies_between_puts_leaves_what_was_in_force_and_the_next_one_
     put(bucket.store, {"payments/_delta_log/00000000000000000000.json": "first", "store.json": "1"})
     before = bucket.objects()
     later = {"payments/_delta_log/00000000000000000001.json": "second", "store.json": "2"}
-    monkeypatch.setattr(Bucket, "come_in", killed)
-    with pytest.raises(KeyboardInterrupt, match="killed"):
-        put(bucket.store, later)
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "come_in", killed)
+        with pytest.raises(KeyboardInterrupt, match="killed"):
+            put(bucket.store, later)
     left = bucket.objects()
     assert {key: left[key] for key in before} == before
     assert len(left) > len(before)
     assert read(bucket.store)["store.json"] == "1"
+    with copy_of(bucket.store, changes=True) as copy:
+        assert (copy.folder / "store.json").read_text() == "2"  # gone on with, as on a disk
+        copy.bring_in()
+    assert read(bucket.store)["store.json"] == "2"
+
+
+def test_a_first_run_that_dies_is_gone_on_with(bucket):
+    with pytest.raises(KeyboardInterrupt, match="killed"):
+        killed_at(bucket.out, {"a.txt": "half"})
+    with copy_of(bucket.out, changes=True) as copy:
+        assert (copy.folder / "a.txt").read_text() == "half"
+        copy.bring_in()
+    assert not copy.folder.exists()
+    assert read(bucket.out) == {"a.txt": "half"}
+
+
+def test_where_another_machine_came_in_nothing_of_a_dead_run_is_gone_on_with(bucket, tmp_path, monkeypatch):
+    put(bucket.out, NIGHT)
+    with pytest.raises(KeyboardInterrupt, match="killed"):
+        killed_at(bucket.out, {"a.txt": "half"})
+    elsewhere(monkeypatch, tmp_path, "another")
+    put(bucket.out, {"b.txt": "whole"})
+    elsewhere(monkeypatch, tmp_path, "copies")
+    put(bucket.out, {"c.txt": "next"})
+    assert read(bucket.out) == NIGHT | {"b.txt": "whole", "c.txt": "next"}
+
+
+def test_what_is_laid_out_in_part_is_laid_out_anew(bucket, monkeypatch, tmp_path):
+    put(bucket.out, NIGHT)
+    elsewhere(monkeypatch, tmp_path, "another")
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "fetch", killed)
+        with pytest.raises(KeyboardInterrupt, match="killed"):
+            put(bucket.out, {})
+    put(bucket.out, {"a.txt": "1"})
+    assert read(bucket.out) == NIGHT | {"a.txt": "1"}
+
+
+def killed_at(url: str, files: dict[str, str]) -> None:
+    with copy_of(url, changes=True) as copy:
+        written(copy.folder, files)
+        killed()
 
 
 def killed(*_: object) -> None:
     raise KeyboardInterrupt("killed")
 
 
-def test_what_a_dead_run_left_is_swept_and_nothing_else(bucket, monkeypatch):
+def test_what_a_dead_run_left_is_swept_and_nothing_else(bucket, monkeypatch, tmp_path):
     put(bucket.store, {"store.json": "1"})
     bucket.write("store/somebody-elses.txt", b"theirs")
     with monkeypatch.context() as patch:
         patch.setattr(Bucket, "come_in", killed)
         with pytest.raises(KeyboardInterrupt, match="killed"):
             put(bucket.store, {f"payments/shard=0/{'0' * 64}.parquet": "x", "store.json": "left"})
+    elsewhere(monkeypatch, tmp_path, "another")
     (left,) = [key for key, content in bucket.objects().items() if content == b"left"]
     with copy_of(bucket.store, changes=True) as copy:
         copy.bring_in(dt.timedelta(days=1))
@@ -354,6 +398,8 @@ def test_a_network_that_stays_away_ends_it_with_nothing_half_written(bucket, pro
         put(bucket.out, {"2026-10-01/worklist.csv": "other", "a.txt": "new"})
     assert refused.value.exit_code == 74
     assert read(bucket.out) == NIGHT
+    with copy_of(bucket.out, changes=True) as copy:  # what was done is not done again
+        assert (copy.folder / "a.txt").read_text() == "new"
     proxy.seen.clear()
     with pytest.raises(CannotWrite, match="cannot be written"):
         put(bucket.out, {f"2026-10-01/worklist-{number}.csv": str(number) for number in range(60)})

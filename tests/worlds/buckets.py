@@ -100,8 +100,9 @@ class Bucketful:
 
     def filled(self, folder: Path, url: str) -> None:
         """What lies in a folder of this disk comes in at an address of the bucket."""
-        from pipeline.store.copies import copy_of
+        from pipeline.store.copies import copy_of, log
 
+        log.handlers.clear()  # of a command that ended
         with copy_of(url, changes=True) as copy:
             shutil.copytree(folder, copy.folder, symlinks=True, dirs_exist_ok=True)
             copy.bring_in()

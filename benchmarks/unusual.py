@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -112,7 +113,7 @@ def found_in(folder: Path, params: Params, count: Counted) -> pd.DataFrame:
         seen = view(store, shard, [job.as_of], params, store.versions())
         count.read += time.process_time() - began
         began = time.process_time()
-        parts.append(Readings(*unusual_shard(job, seen)))
+        parts.append(partial(Readings, *unusual_shard(job, seen)))
         count.looked += time.process_time() - began
     began = time.process_time()
     rows, _ = unusual_of(parts, job)

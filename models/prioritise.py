@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.cohort import bucket
 from features.errors import ContractError
+from features.members import among
 from features.tables import NEVER, NO_DAY, NO_TIME
 from models.response import attempt_cost
 
@@ -35,6 +38,13 @@ VALUE_COLUMNS = (
     "net_value",
 )
 BY_APPOINTMENT, BY_DEADLINE, BY_LOT, BY_WAITING, BY_VALUE = "appointment", "legal deadline", "lot", "waiting", "value"
+LISTED_BY = ("", BY_APPOINTMENT, BY_DEADLINE, BY_LOT, BY_WAITING, BY_VALUE)
+ARMS = (WORKED, CONTROL, TO_WORK)
+_AT_ONCE = 100_000
+_CODE = {name: np.int8(place) for place, name in enumerate(GROUPS)}
+# What the order is told by: nothing else of the rows is copied while they are put in it.
+_KEYS = ("account_id", "queue", "appointment_at", "legal_deadline_on", "net_value", "expected_recovery")
+_KEYS += ("waiting_since", "held_down", "account_no", "appointment")
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,9 @@ def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
     )
 
 
-def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: ControlTerms) -> pd.DataFrame:
+def draw_control(
+    rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: ControlTerms, names: pd.Series | None = None
+) -> pd.DataFrame:
     """Arm of every debtor that is in a span or workable tonight: debtor_id, arm, assigned_on, until_on, probability;
     sorted by debtor_id.
 
@@ -160,6 +172,7 @@ def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: C
              not) and `hardship` (hardship or vulnerable is recorded on an account of the debtor)
     earlier  arms of former nights (debtor_id, arm, assigned_on, until_on, probability), the newest per debtor; may be
              empty
+    names    ids of the debtors, sorted, where the rows name each by its place among them, as `in_numbers` does
 
     A debtor keeps the arm of its span, [assigned_on, until_on). Of the workable ones without a span, each stratum
     (portfolio and arrears bucket of the debtor's oldest debt) holds out share x debtors and works worked_share x
@@ -169,40 +182,58 @@ def draw_control(rows: pd.DataFrame, earlier: pd.DataFrame, as_of: int, terms: C
     left to their rank.
     """
     running = earlier[earlier["until_on"] > as_of] if len(earlier) else pd.DataFrame(columns=["debtor_id"])
+    whose, names = _whose(rows) if names is None else (rows["debtor_id"].to_numpy(), names)
     spared = _bound(rows)
     if "hardship" in rows:
         spared |= rows["hardship"].astype(bool)
-    states = pd.DataFrame({"debtor_id": rows["debtor_id"], "workable": rows["group"] == "permitted", "spared": spared})
-    states = states.groupby("debtor_id", sort=True)[["workable", "spared"]].any()
-    drawn = states[states["workable"] & ~states["spared"] & ~states.index.isin(running["debtor_id"])].index
-    oldest = (
-        rows.sort_values(["days_past_due", "account_id"], ascending=[False, True])
-        .drop_duplicates("debtor_id")
-        .set_index("debtor_id")
-    )
-    oldest = oldest.loc[drawn]
-    stratum = (
-        oldest["portfolio"].astype("str").to_numpy(dtype=object) + "|" + bucket(oldest["days_past_due"]).astype("str")
-    )
-    chance = np.array([_hash(f"{terms.seed}|{as_of}|{name}") for name in drawn], dtype=np.float64)
-    arm = np.full(len(drawn), WORKED, dtype=object)
-    for name in np.unique(stratum):
-        members = np.flatnonzero(stratum == name)
-        members = members[np.argsort(chance[members], kind="stable")]
+    free = np.zeros(len(names), bool)
+    free[whose[(rows["group"] == "permitted").to_numpy()]] = True
+    free[whose[spared.to_numpy(dtype=bool)]] = False
+    if len(running):
+        free &= ~among(names, running["debtor_id"])
+    drawn = np.flatnonzero(free)  # sorted by debtor_id
+    stratum, strata = _strata(rows, whose, drawn)
+    hashed = (_hash(f"{terms.seed}|{as_of}|{name}") for part in _some(drawn) for name in names.iloc[part])
+    chance = np.fromiter(hashed, np.float64, drawn.size)
+    arm = np.full(drawn.size, ARMS.index(WORKED), np.int8)
+    order = np.lexsort((chance, stratum))  # stable: those of equal chance by debtor_id
+    ends = np.append(np.flatnonzero(np.diff(stratum[order])) + 1, drawn.size)
+    for members in np.split(order, ends[:-1]) if drawn.size else ():
+        name = strata[stratum[members[0]]]
         held = int(members.size * terms.share + _hash(f"{terms.seed}|{as_of}|stratum|{name}"))
         worked = int(members.size * terms.worked_share + _hash(f"{terms.seed}|{as_of}|worked|{name}"))
-        arm[members[:held]], arm[members[held : held + worked]] = CONTROL, TO_WORK
+        arm[members[:held]] = ARMS.index(CONTROL)
+        arm[members[held : held + worked]] = ARMS.index(TO_WORK)
     fresh = pd.DataFrame(
         {
-            "debtor_id": pd.Series(drawn.to_numpy(), dtype="str"),
-            "arm": pd.Series(arm, dtype="str"),
+            "debtor_id": names.iloc[drawn].astype("str").reset_index(drop=True),
+            "arm": pd.Series(pd.Categorical.from_codes(arm, categories=list(ARMS))).astype("str"),
             "assigned_on": np.int32(as_of),
             "until_on": np.int32(as_of + terms.span_days),
-            "probability": np.where(arm == TO_WORK, float(terms.worked_share), float(terms.share)),
+            "probability": np.where(arm == ARMS.index(TO_WORK), float(terms.worked_share), float(terms.share)),
         }
     )
-    known = running[list(fresh.columns)] if len(running) else fresh.iloc[:0]
-    return pd.concat([known, fresh], ignore_index=True).sort_values("debtor_id", ignore_index=True)
+    if not len(running):
+        return fresh
+    return pd.concat([running[list(fresh.columns)], fresh], ignore_index=True).sort_values(
+        "debtor_id", ignore_index=True
+    )
+
+
+def _strata(rows: pd.DataFrame, whose: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """(place of each drawn debtor's stratum, their names): portfolio and arrears bucket of its oldest debt."""
+    late = rows["days_past_due"].to_numpy(dtype=np.int64)
+    order = np.lexsort((_sortable(rows["account_id"]), -late, whose))
+    first = order[np.append(True, np.diff(whose[order]) != 0)] if order.size else order
+    oldest = rows[["portfolio", "days_past_due"]].iloc[first[np.isin(whose[first], drawn)]]
+    books, called = pd.factorize(oldest["portfolio"])
+    buckets, spans = pd.factorize(bucket(oldest["days_past_due"]))
+    return books * max(len(spans), 1) + buckets, [f"{book}|{span}" for book in called for span in spans]
+
+
+def _some(places: np.ndarray) -> Iterator[np.ndarray]:
+    """The places, as many at once as are held as text."""
+    return (places[first : first + _AT_ONCE] for first in range(0, len(places), _AT_ONCE))
 
 
 def rank(
@@ -231,57 +262,102 @@ def rank(
     deadlines (the nearest first), then those of the floor, then net_value, expected_recovery, account_id. Its other
     accounts follow it. The list itself is in order of appointments, deadlines and value.
     """
-    found = pd.DataFrame(
-        {
-            "group": "below_capacity",
-            "rank": 0,
-            "head": "",
-            "joined_accounts": "",
-            "option": 0,
-            "listed_by": "",
-            "would_rank": 0,
-        },
-        index=rows.index,
-    )
-    wanted = _to_be_worked(rows, arms)
-    found["group"] = group = _groups(rows, arms, wanted)
-    _would_be(found, rows, arms)
-    ordered = in_order(rows[group == "below_capacity"])
-    heads = ordered.drop_duplicates("debtor_id")
-    allowed = (
-        heads["queue"]
-        .astype("str")
-        .map(lambda queue: capacity.get(queue, capacity["default"]))
-        .to_numpy(dtype=np.int64)
-    )
-    by_value = (heads.groupby("queue", sort=False, observed=True).cumcount() + 1).to_numpy() <= allowed
-    chosen = wanted[rows.index.get_indexer(heads.index)]
+    found = placed(rows, arms, capacity, as_of, floor, room)
+    ids, head = rows["account_id"].astype(object).to_numpy(), found["head"].to_numpy()
+    joined = joined_to(found, ids)
+    told = {
+        "group": found["group"].astype("str"),
+        "rank": found["rank"].astype(np.int64),
+        "head": pd.Series(np.where(head >= 0, ids[head], "") if len(ids) else ids, index=rows.index, dtype="str"),
+        "joined_accounts": pd.Series([joined.get(at, "") for at in range(len(ids))], index=rows.index, dtype="str"),
+        "option": found["option"].astype(np.int64),
+        "listed_by": found["listed_by"].astype("str"),
+        "would_rank": found["would_rank"].astype(np.int64),
+    }
+    return pd.DataFrame(told, index=rows.index)
+
+
+def placed(
+    rows: pd.DataFrame,
+    arms: pd.DataFrame,
+    capacity: Mapping[str, int],
+    as_of: int = 0,
+    floor: Floor | None = None,
+    room: ChannelRoom | None = None,
+) -> pd.DataFrame:
+    """What `rank` decides, in numbers, some twenty bytes an account: group and listed_by as classes, rank, option and
+    would_rank; head: position of the debtor's row among the rows, -1 where there is none; line: place in the order of
+    the list among all rows of below_capacity, from 0, else -1.
+
+    rows and arms: of `rank`; account_id and debtor_id may both be whole numbers that rise as the ids do (`in_numbers`).
+    """
+    many = len(rows)
+    wanted, whose = _to_be_worked(rows, arms), _whose(rows)[0]
+    group = _groups(rows, arms, wanted)
+    would_rank = _would_be(rows, arms)
+    keys = rows[[name for name in _KEYS if name in rows]]
+    ordered = np.flatnonzero(group == _CODE["below_capacity"])
+    ordered = ordered[order_of(keys.iloc[ordered])]
+    heads_at = ordered[~pd.Series(whose[ordered]).duplicated().to_numpy()]
+    heads = keys.iloc[heads_at]
+    allowed = _allowed(heads["queue"], capacity)
+    by_value = _turn(heads["queue"]) <= allowed
+    chosen = wanted[heads_at]
     waited = _waited(heads, allowed, as_of, floor, chosen)
     option = _taken(heads, allowed, waited, chosen, room)
-    listed = heads[option >= 0].assign(option=option[option >= 0])
+    on_list = np.flatnonzero(option >= 0)
     if room is not None:
-        listed = in_order(listed.assign(net_value=_net_of(listed, room)))
-    head_of = dict(zip(heads["debtor_id"], heads["account_id"], strict=True))
-    followers = ordered[~ordered["account_id"].isin(heads["account_id"])]
-    on_list = followers["debtor_id"].isin(listed["debtor_id"])
-
-    found.loc[listed.index, "group"] = "worklist"
-    found.loc[listed.index, "rank"] = listed.groupby("queue", sort=False, observed=True).cumcount() + 1
-    found.loc[listed.index, "option"] = listed["option"]
+        listed = heads.iloc[on_list].assign(option=option[on_list])
+        on_list = on_list[order_of(listed.assign(net_value=_net_of(listed, room)))]
+    listed_at = heads_at[on_list]
+    found = {name: np.zeros(many, kind) for name, kind in (("rank", "i4"), ("option", "i2"), ("listed_by", "i1"))}
+    group[listed_at] = _CODE["worklist"]
+    found["rank"][listed_at] = _turn(heads["queue"].iloc[on_list])
+    found["option"][listed_at] = option[on_list]
     appointed, deadline = heads["appointment_at"] != NO_TIME, heads["legal_deadline_on"] != NO_DAY
     kept = waited & ~by_value
     by_lot = chosen & (kept | (heads["net_value"].to_numpy() <= 0))  # no value of its own would bring it there
-    why = np.select([appointed, deadline, by_lot, kept], [BY_APPOINTMENT, BY_DEADLINE, BY_LOT, BY_WAITING], BY_VALUE)
-    found.loc[listed.index, "listed_by"] = pd.Series(why, index=heads.index, dtype="str")[listed.index]
-    found.loc[followers.index[on_list], "group"] = "joined"
-    found.loc[ordered.index, "head"] = ordered["debtor_id"].map(head_of)
-    joined: dict[str, list[str]] = {}
-    for debtor, account in zip(followers["debtor_id"][on_list], followers["account_id"][on_list], strict=True):
-        joined.setdefault(debtor, []).append(account)
-    found.loc[listed.index, "joined_accounts"] = [
-        " ".join(sorted(joined.get(debtor, ()))) for debtor in listed["debtor_id"]
-    ]
-    return found
+    whys = [LISTED_BY.index(why) for why in (BY_APPOINTMENT, BY_DEADLINE, BY_LOT, BY_WAITING, BY_VALUE)]
+    found["listed_by"][listed_at] = np.select([appointed, deadline, by_lot, kept], whys[:-1], whys[-1])[on_list]
+    head_of = np.full(whose.max(initial=-1) + 1, -1, np.int32)
+    head_of[whose[heads_at]] = heads_at
+    head = np.full(many, -1, np.int32)
+    head[ordered] = head_of[whose[ordered]]
+    joins = ordered[(head[ordered] != ordered) & (group[head[ordered]] == _CODE["worklist"])]
+    group[joins] = _CODE["joined"]
+    line, beyond = np.full(many, -1, np.int32), ordered[group[ordered] == _CODE["below_capacity"]]
+    line[beyond] = np.arange(beyond.size)
+    told = {
+        "group": pd.Categorical.from_codes(group, categories=list(GROUPS)),
+        "rank": found["rank"],
+        "head": head,
+        "option": found["option"],
+        "listed_by": pd.Categorical.from_codes(found["listed_by"], categories=list(LISTED_BY)),
+        "would_rank": would_rank,
+        "line": line,
+    }
+    return pd.DataFrame(told, index=rows.index)
+
+
+def joined_to(found: pd.DataFrame, ids: Sequence[str] | Mapping[int, str]) -> dict[int, str]:
+    """Position of a listed row -> the ids of the accounts that join it, sorted, between blanks. found: of `placed`."""
+    at = np.flatnonzero((found["group"] == "joined").to_numpy())
+    told: dict[int, list[str]] = {}
+    for place, head in zip(at.tolist(), found["head"].to_numpy()[at].tolist(), strict=True):
+        told.setdefault(head, []).append(ids[place])
+    return {head: " ".join(sorted(names)) for head, names in told.items()}
+
+
+def in_numbers(ids: pa.ChunkedArray) -> tuple[np.ndarray, pd.Series]:
+    """(int32: place of each cell among the distinct ids as they are sorted, those ids): numbers of four bytes that
+    rise as the ids do.
+    """
+    coded = ids.combine_chunks().dictionary_encode()
+    order = pc.array_sort_indices(coded.dictionary).to_numpy()
+    place = np.empty(order.size, np.int32)
+    place[order] = np.arange(order.size, dtype=np.int32)
+    names = coded.dictionary.take(pa.array(order))
+    return place[coded.indices.to_numpy()], pd.Series(names, dtype="str")
 
 
 def not_listed_before(
@@ -293,24 +369,56 @@ def not_listed_before(
     rows, arms, capacity: of `rank`, with hardship.
     """
     former = rows.assign(net_value=before, self_cure=False)
-    listed = in_order(former[_groups(former, arms, _to_be_worked(former, arms)) == "below_capacity"])
-    listed = listed.drop_duplicates("debtor_id")
-    queue = listed["queue"].astype("str")
-    room = queue.map(lambda name: capacity.get(name, capacity["default"])).to_numpy(dtype=np.int64)
-    first = listed["debtor_id"][(queue.groupby(queue).cumcount() + 1).to_numpy() <= room]
-    vulnerable = rows["debtor_id"][rows["hardship"].astype(bool)]
-    return rows["debtor_id"].isin(vulnerable) & ~rows["debtor_id"].isin(first)
+    at = np.flatnonzero(_groups(former, arms, _to_be_worked(former, arms)) == _CODE["below_capacity"])
+    keys = former[[name for name in _KEYS if name in former]]
+    at, whose = at[order_of(keys.iloc[at])], _whose(rows)[0]
+    at = at[~pd.Series(whose[at]).duplicated().to_numpy()]
+    queue = rows["queue"].iloc[at]
+    first, vulnerable = (np.zeros(whose.max(initial=-1) + 1, bool) for _ in range(2))
+    first[whose[at[_turn(queue) <= _allowed(queue, capacity)]]] = True
+    vulnerable[whose[rows["hardship"].to_numpy(dtype=bool)]] = True
+    return pd.Series((vulnerable & ~first)[whose], index=rows.index)
 
 
-def _would_be(found: pd.DataFrame, rows: pd.DataFrame, arms: pd.DataFrame) -> None:
-    """Sets would_rank: of the best account of each debtor over whom the lot decides, its place in the queue's order
-    if none were drawn. Whom that order holds down has none."""
-    would = in_order(rows[_open(rows) == "below_capacity"]).drop_duplicates("debtor_id")
-    if "held_down" in would:
-        would = would[~would["held_down"].to_numpy(dtype=bool) | _bound(would).to_numpy(dtype=bool)]
-    places = would.groupby("queue", sort=False, observed=True).cumcount() + 1
-    drawn = would["debtor_id"].isin(arms["debtor_id"][arms["arm"].isin(DRAWN)])
-    found.loc[would.index[drawn], "would_rank"] = places[drawn]
+def _would_be(rows: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
+    """int32: of the best account of each debtor over whom the lot decides, its place in the queue's order if none were
+    drawn; else 0. Whom that order holds down has none.
+    """
+    found, whose = np.zeros(len(rows), np.int32), _whose(rows)[0]
+    at = np.flatnonzero(_open(rows) == _CODE["below_capacity"])
+    keys = rows[[name for name in _KEYS if name in rows]]
+    at = at[order_of(keys.iloc[at])]
+    at = at[~pd.Series(whose[at]).duplicated().to_numpy()]
+    if "held_down" in rows:
+        held = rows[["held_down"]].iloc[at].to_numpy(dtype=bool)[:, 0]
+        at = at[~held | _bound(keys.iloc[at]).to_numpy(dtype=bool)]
+    drawn = rows["debtor_id"].iloc[at].isin(arms["debtor_id"][arms["arm"].isin(DRAWN)]).to_numpy()
+    found[at[drawn]] = _turn(rows["queue"].iloc[at])[drawn]
+    return found
+
+
+def _whose(rows: pd.DataFrame) -> tuple[np.ndarray, pd.Series]:
+    """(debtor of each row as a whole number that rises as the ids do, the ids in that order)."""
+    if pd.api.types.is_integer_dtype(rows["debtor_id"]):
+        return rows["debtor_id"].to_numpy(), pd.Series(dtype="str")
+    codes, names = pd.factorize(rows["debtor_id"], sort=True)
+    return codes, pd.Series(names, dtype="str")
+
+
+def _turn(queue: pd.Series) -> np.ndarray:
+    """1, 2, 3 ... within each queue."""
+    return queue.groupby(queue, sort=False, observed=True).cumcount().to_numpy() + 1
+
+
+def _allowed(queue: pd.Series, capacity: Mapping[str, int]) -> np.ndarray:
+    """int64: debtors a night of each row's queue."""
+    codes, names = pd.factorize(queue)
+    return np.array([capacity.get(str(name), capacity["default"]) for name in names], np.int64)[codes]
+
+
+def _sortable(ids: pd.Series) -> np.ndarray:
+    """What sorts as the ids do: themselves where they are numbers, else their letters."""
+    return ids.to_numpy() if pd.api.types.is_integer_dtype(ids) else ids.to_numpy(dtype="U")
 
 
 def _bound(rows: pd.DataFrame) -> pd.Series:
@@ -332,40 +440,45 @@ def _to_be_worked(rows: pd.DataFrame, arms: pd.DataFrame) -> np.ndarray:
 
 
 def _open(rows: pd.DataFrame) -> np.ndarray:
-    """Groups as they would be without any arm."""
-    group = np.full(len(rows), "below_capacity", dtype=object)
-    verdict = rows["group"].astype("str")
-    group[(rows["net_value"] <= 0).to_numpy()] = "no_value"
+    """int8: groups as they would be without any arm, as places in GROUPS."""
+    group = np.full(len(rows), _CODE["below_capacity"], np.int8)
+    verdict = rows["group"]
+    group[(rows["net_value"] <= 0).to_numpy()] = _CODE["no_value"]
     if "self_cure" in rows:
-        group[(rows["self_cure"] & ~_bound(rows)).to_numpy()] = "self_cure"
-    group[(verdict == "deferred").to_numpy()] = "deferred"
-    group[((verdict == "excluded") | rows["fx"].isna()).to_numpy()] = "excluded"
+        group[(rows["self_cure"] & ~_bound(rows)).to_numpy()] = _CODE["self_cure"]
+    group[(verdict == "deferred").to_numpy()] = _CODE["deferred"]
+    group[((verdict == "excluded") | rows["fx"].isna()).to_numpy()] = _CODE["excluded"]
     return group
 
 
 def _groups(rows: pd.DataFrame, arms: pd.DataFrame, chosen: np.ndarray) -> np.ndarray:
     """chosen: rows of debtors whom the lot wants worked; whatever they are worth, they are in the order."""
     group = _open(rows)
-    group[chosen & np.isin(group, ["self_cure", "no_value"])] = "below_capacity"
+    group[chosen & np.isin(group, [_CODE["self_cure"], _CODE["no_value"]])] = _CODE["below_capacity"]
     bound_debtors = rows["debtor_id"][_bound(rows)].unique()
     held = rows["debtor_id"].isin(arms["debtor_id"][arms["arm"] == CONTROL]) & ~rows["debtor_id"].isin(bound_debtors)
-    group[held.to_numpy() & (group != "excluded")] = "held_out"
+    group[held.to_numpy() & (group != _CODE["excluded"])] = _CODE["held_out"]
     return group
 
 
 def in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    """Appointments first, then legal deadlines (the nearest first), then net_value, expected_recovery, account_id:
-    the one order of every list, within a queue and over all queues.
+    """The rows in `order_of`."""
+    return rows.iloc[order_of(rows)]
+
+
+def order_of(rows: pd.DataFrame) -> np.ndarray:
+    """Positions: appointments first, then legal deadlines (the nearest first), then net_value, expected_recovery,
+    account_id: the one order of every list, within a queue and over all queues.
     """
     deadline = rows["legal_deadline_on"].to_numpy().astype(np.int64)
     keys = (
-        rows["account_id"].to_numpy(dtype="U"),
+        _sortable(rows["account_id"]),
         -rows["expected_recovery"].to_numpy(),
         -rows["net_value"].to_numpy(),
         np.where(deadline == NO_DAY, NEVER, deadline),
         (rows["appointment_at"] == NO_TIME).to_numpy(),
     )
-    return rows.iloc[np.lexsort(keys)]
+    return np.lexsort(keys)
 
 
 def _waited(
@@ -380,7 +493,7 @@ def _waited(
     since = heads["waiting_since"].to_numpy(dtype=np.int64)
     free = np.flatnonzero(((as_of - since >= floor.days) | chosen) & ~_bound(heads).to_numpy())
     first = free[np.lexsort((since[free], ~chosen[free]))]  # stable: ties in the order of the list
-    turn = pd.Series(first).groupby(heads["queue"].astype("str").to_numpy()[first]).cumcount().to_numpy()
+    turn = _turn(heads["queue"].iloc[first]) - 1
     kept[first[turn < np.ceil(floor.share * allowed[first])]] = True
     return kept
 
@@ -393,7 +506,7 @@ def _taken(
     chosen: by the lot, so that a channel need not be worth its cost.
     """
     option = np.full(len(heads), -1, np.int64)
-    queue = pd.factorize(heads["queue"].astype("str"))[0]
+    queue = pd.factorize(heads["queue"])[0]
     left = np.zeros(queue.max(initial=-1) + 1, np.int64)
     left[queue] = allowed
     first = waited | _bound(heads).to_numpy()
@@ -432,11 +545,13 @@ def _net_of(listed: pd.DataFrame, room: ChannelRoom) -> np.ndarray:
 
 def overbooked(rows: pd.DataFrame, ranks: pd.DataFrame) -> list[str]:
     """A warning per queue whose capacity does not hold its appointments and legal deadlines. rows and ranks:
-    of `rank`.
+    of `rank`, or of `placed`.
     """
     bound = (rows["appointment_at"] != NO_TIME) | (rows["legal_deadline_on"] != NO_DAY)
-    left = rows[bound & (ranks["group"] == "below_capacity") & (ranks["head"] == rows["account_id"])]
-    sizes = left.groupby(left["queue"].astype("str"), sort=True).size()
+    numbers = pd.api.types.is_integer_dtype(ranks["head"])
+    first = ranks["head"] == (np.arange(len(rows)) if numbers else rows["account_id"])
+    left = rows[bound & (ranks["group"] == "below_capacity") & first]
+    sizes = left["queue"].astype("str").groupby(left["queue"].astype("str"), sort=True).size()
     return [
         f"Queue {name}: {size:,} debtors with an appointment or a legal deadline do not fit its capacity. "
         f"Raise worklist.capacity.{name}, or that of the channel or the agents they need."

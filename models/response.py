@@ -143,7 +143,12 @@ def _pulled(found: pd.DataFrame, towards: np.ndarray, weight: float) -> pd.Serie
 
 
 def channel_options(
-    permitted: pd.DataFrame, worth: pd.Series, counts: pd.DataFrame, segments: pd.Series, terms: ChannelTerms
+    permitted: pd.DataFrame,
+    worth: pd.Series,
+    counts: pd.DataFrame,
+    segments: pd.Series,
+    terms: ChannelTerms,
+    told: bool | None = None,
 ) -> pd.DataFrame:
     """Every permitted channel of every account, the best first:
     chance of an answer x worth - cost of the planned attempts.
@@ -153,6 +158,7 @@ def channel_options(
     permitted  account_no, portfolio, channel, from_minute, until_minute, contacts_left: one row per permitted channel;
                appointed: whether an agreed call is kept on it today, which leaves no choice
     worth      by account_no: discounted money expected, our share, in units of the reporting currency
+    told       whether any attempt at all is on record, where these are a part of the accounts
 
     Returns the same rows sorted by account_no and place, with response_rate (of one attempt), attempts (planned, never
     more than the caps leave and, with their pauses, the window holds), contact_cost (units of the reporting currency,
@@ -172,7 +178,7 @@ def channel_options(
     )
     whole = worth.reindex(permitted["account_no"]).to_numpy(dtype=np.float64)
     gain = (1 - (1 - rates[:, 0]) ** planned) * whole - cost
-    if counts.empty:
+    if counts.empty if told is None else not told:
         gain = np.zeros(len(permitted))  # nothing tells the channels apart
     free = ~permitted["appointed"].to_numpy(dtype=bool)
     for place, part in enumerate(PARTS, start=1):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.night.score import Job
-    from pipeline.night.shards import Worked
+    from pipeline.night.shards import Finished
     from pipeline.store.store import Store
 
 OK, UNKNOWN, WARN, STOP = "ok", "unknown", "warn", "stop"  # unknown: what has not matured is not ok
@@ -55,7 +55,7 @@ class Alarm:
 
 
 # (store as pinned, job, what the night is to remember of its assignments, its shards) -> what the monitor says.
-Judge = Callable[["Store", "Job", "pd.DataFrame", "Sequence[Worked]"], Alarm]
+Judge = Callable[["Store", "Job", "pd.DataFrame", "Sequence[Finished]"], Alarm]
 
 
 class Stopped(RecoupError):

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 from features.days import date_of, day_text
-from features.unusual import Readings
 from models.effect import ADDED_COLUMNS
 from models.encoding import LEAST_DEBTORS
 from models.fatigue import odds, waits
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung, tells_apart
+from models.prioritise import CONTROL, DRAWN
 from models.recovery import load_model
 from pipeline.columns import WATCHED_OFFER
 from pipeline.law.overlay import law_of
@@ -47,12 +47,21 @@ from pipeline.night.pins import (
     remembered,
     verified,
 )
-from pipeline.night.ranking import Ranked, rank_night
+from pipeline.night.ranking import OF_ARM, Ranked, rank_night
 from pipeline.night.receivables import receivables_of
 from pipeline.night.refusals import NightMissing
-from pipeline.night.reminders import Reminded, nothing_kept, published_before, reminded, said_of
+from pipeline.night.reminders import Reminded, chosen, nothing_kept, published_before, said_of, with_step
 from pipeline.night.score import Job, age_band, job_for
-from pipeline.night.shards import Worked, decides, kept_to_tell, late_by_day, seals, shelf_of, work_shards
+from pipeline.night.shards import (
+    Finished,
+    decides,
+    kept_to_tell,
+    late_by_day,
+    readings_of,
+    seals,
+    shelf_of,
+    work_shards,
+)
 from pipeline.night.stages import Stages, give_back
 from pipeline.night.terminal import Published
 from pipeline.night.treatment import Treated, about_treatment, frames_of, treat, untreated
@@ -61,7 +70,8 @@ from pipeline.night.treatment import nothing_kept as nothing_treated
 from pipeline.night.unusual import unusual_of
 from pipeline.night.variants import with_shares
 from pipeline.night.watch import about_watch, kept_of, unwatched, watch_list
-from pipeline.night.worklist import assignments, first_in_line, night_of
+from pipeline.night.worklist import assignments, first_in_line, night_of, of_assignments
+from pipeline.pages.parts import parts_of
 from pipeline.pages.publication import Night
 from pipeline.pages.publish import check_ready, lead_nowhere, mark_expired, publish
 from pipeline.pages.record import MANIFEST, newest
@@ -141,7 +151,7 @@ class Made:
     night: Night
     job: Job
     ranked: Ranked
-    worked: Sequence[Worked]
+    worked: Sequence[Finished]
     shelf: Path
     pinned: Mapping[str, int]  # versions of every table that it read
     marks: Marks
@@ -167,7 +177,7 @@ def judged_night(
     if judge is None:
         return made
     with stages.stage("monitor"):
-        alarm = judge(store, made.job, assignments(made.ranked, made.job), made.worked)
+        alarm = judge(store, made.job, of_assignments(made.ranked, made.job), made.worked)
     told = alarm.told()
     if alarm.strangers and params.monitor.on_stop == MARKED:
         table = table or age_band(
@@ -213,23 +223,20 @@ def make_night(
     give_back(many)
     if not many:
         raise NightMissing.nobody(as_of)
-    money = pd.concat([one.rows[["portfolio", "currency", "balance"]] for one in worked], ignore_index=True)
+    money = pd.concat([one.read("rows", ["portfolio", "currency", "balance"]) for one in worked], ignore_index=True)
     check_late_money(store, job.versions, job.as_of, params, money)
     with stages.stage("rank"):
         ranked = rank_night(store, job, worked)
-    # Their rows stand in `ranked` now: of a million accounts nobody holds them twice.
-    worked = [replace(one, rows=one.rows[[]]) for one in worked]
     give_back(many)
     treated = None
     if policy is not None:
         with stages.stage("treat"):
             treated = treat(ranked.rows, ranked.arms, [one.asked for one in worked], job, policy)
     with stages.stage("explain"):
-        waiting = first_in_line(ranked.rows)
+        waiting = first_in_line(ranked)
         said, details = opened_rows(job, ranked.listed, params.worklist.language, waiting)
     language = params.worklist.language
     night = in_words(night_of(store, job, worked, ranked, said, details, treated), law_of(params), language)
-    worked = [replace(one, channels=one.channels.iloc[:0]) for one in worked]  # those of the listed rows stand in it
     give_back(many)
     said_more, watch, about_it = [*untaught(worked), *ranked.warnings, *untreated(treated)], None, {}
     if params.watch is not None:
@@ -239,11 +246,11 @@ def make_night(
     debtors, invoices = None, None
     if params.receivables is not None:
         parts = [one.items for one in worked], [one.owing for one in worked]
-        debtors, invoices, about_it["receivables"] = receivables_of(*parts, ranked.rows, job)
+        debtors, invoices, about_it["receivables"] = receivables_of(*parts, ranked.parts(["debtor_id", "group"]), job)
     odd = None
     if params.unusual is not None:
         with stages.stage("unusual"):
-            odd, about_it["unusual"] = unusual_of([Readings(one.odd, one.links, one.judged) for one in worked], job)
+            odd, about_it["unusual"] = unusual_of([partial(readings_of, one) for one in worked], job)
     told = [sentence(warning, language) for warning in (*warnings, *said_more)]
     about = {**manifest_of(store, job, worked, told, ranked.orders), **about_it}
     said_to = None
@@ -273,7 +280,8 @@ def make_night(
         demonstration=params.worklist.demonstration == as_of,
     )
     delivered, sealed_as = store.newest(job.versions), seals(shelf)
-    ranks, reasons = frames_sha256({"rows": ranked.rows, "arms": ranked.arms}), {"said": said, **details.by_name()}
+    decided = {"found": ranked.found, "moved": ranked.moved, "listed": ranked.of_listed, "arms": ranked.arms}
+    ranks, reasons = frames_sha256(decided), {"said": said, **details.by_name()}
     marks = {
         "ingest": (dict(delivered.files), [delivered.ingest_id, dict(delivered.versions)]),
         "inputs": (dict(job.versions), inputs),
@@ -285,7 +293,7 @@ def make_night(
 
 
 def _around_due_days(
-    worked: Sequence[Worked], ranked: Ranked, night: Night, watch: pd.DataFrame, job: Job, policy: Policy
+    worked: Sequence[Finished], ranked: Ranked, night: Night, watch: pd.DataFrame, job: Job, policy: Policy
 ) -> DueDay:
     """To whom nothing else is offered tonight, and who is not reminded."""
     offered = [] if night.proposals is None else night.proposals["debtor_id"].tolist()
@@ -293,11 +301,16 @@ def _around_due_days(
     return offer_by_due_day([one.due for one in worked], watch, ranked.arms, offered, written, policy, job.as_of)
 
 
-def _reminded(job: Job, worked: Sequence[Worked], ranked: Ranked, known: Messages) -> Reminded:
-    reach = pd.concat([one.reach for one in worked], ignore_index=True)
+def _reminded(job: Job, worked: Sequence[Finished], ranked: Ranked, known: Messages) -> Reminded:
     by_response = job.params.reminders is not None and job.params.reminders.by_response
     wait = waits(odds(late_by_day(worked), "pays", "spacing")) if by_response else 0
-    return reminded(reach, ranked.rows, ranked.arms, job.as_of, job.params, known, wait)
+    shown = ranked.parts(["account_id", "debtor_id", "group", "net_value"])
+    left = ranked.arms[ranked.arms["arm"] == CONTROL]
+    steps = (
+        with_step(one.reach, groups, left, job.as_of, job.params, known, wait)
+        for one, groups in zip(worked, shown, strict=True)
+    )
+    return chosen(steps, ranked.arms, job.as_of, job.params)
 
 
 def told_rung(rung: Rung) -> dict[str, Any]:
@@ -356,7 +369,7 @@ def unapproved(job: Job) -> list[str]:
     return ["No approved model: ranked by a table of recovery rates by days past due."]
 
 
-def untaught(worked: Sequence[Worked]) -> list[str]:
+def untaught(worked: Sequence[Finished]) -> list[str]:
     """A warning where so many accounts are of classes the model does not know that it could have been taught them."""
     counts = pd.concat([one.unseen for one in worked]).groupby("column")["accounts"].sum()
     counts = counts[counts >= LEAST_DEBTORS]
@@ -371,7 +384,7 @@ def untaught(worked: Sequence[Worked]) -> list[str]:
 
 
 def manifest_of(
-    store: Store, job: Job, worked: list[Worked], warnings: list[str], orders: Mapping[str, Mapping[str, int]]
+    store: Store, job: Job, worked: list[Finished], warnings: list[str], orders: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Any]:
     """What the night was made from; equal for equal inputs, whether they were taken in just now or before."""
     params = job.params
@@ -423,9 +436,8 @@ def _remember(store: Store, made: Made, out: Path) -> None:
     job, ranked, worked = made.job, made.ranked, made.worked
     keep_terms(store.path, job.params)
     keep_place(store.path, out)
-    kept = made.night.scores.drop(columns=list(ADDED_COLUMNS))  # a store of an earlier version has no column for them
-    replace_night(store, "scores", kept.assign(as_of=np.int32(job.as_of)), job.as_of)
-    replace_night(store, ASSIGNMENTS, assignments(ranked, job), job.as_of)
+    replace_night(store, "scores", map(partial(_kept_scores, job), parts_of(made.night.scores)), job.as_of)
+    replace_night(store, ASSIGNMENTS, parts_of(assignments(ranked, job)), job.as_of)
     replace_night(store, RUNGS, rung_frame(job.rung, job.as_of), job.as_of)
     said = nothing_kept() if made.said_to is None else made.said_to.kept
     if len(said) or MESSAGES in store.delta.names():  # a night made again without reminders has said nothing
@@ -439,6 +451,19 @@ def _remember(store: Store, made: Made, out: Path) -> None:
         replace_night(store, TREATED, kept, job.as_of)
     outcomes = pd.concat([one.settled for one in worked], ignore_index=True).assign(as_of=np.int32(job.as_of))
     outcomes = outcomes.sort_values(["drawn_on", "account_id"], ignore_index=True)
-    for name, frame in ((DRAWS, draws_frame(ranked.rows, ranked.arms, job.params, job.as_of)), (OUTCOMES, outcomes)):
+    for name, frame in ((DRAWS, _drawn(ranked, job)), (OUTCOMES, outcomes)):
         if len(frame) or name in store.delta.names():
             replace_night(store, name, frame, job.as_of)
+
+
+def _kept_scores(job: Job, scores: pd.DataFrame) -> pd.DataFrame:
+    """A store of an earlier version has no column for what working adds."""
+    return scores.drop(columns=list(ADDED_COLUMNS)).assign(as_of=np.int32(job.as_of))
+
+
+def _drawn(ranked: Ranked, job: Job) -> pd.DataFrame:
+    """draws_frame, from the rows that it asks for: those on the list, and of debtors over whom the lot decides."""
+    arms = ranked.of_debtor["arm"].isin(DRAWN).to_numpy()[ranked.found["debtor"].to_numpy()]
+    rows = ranked.of(np.flatnonzero(arms | (ranked.groups == "worklist").to_numpy()))
+    drawn = ranked.arms[ranked.arms["arm"].isin(DRAWN)]
+    return draws_frame(rows.drop(columns=list(OF_ARM)), drawn, job.params, job.as_of)

@@ -75,7 +75,7 @@ def night_of(store: Store, as_of: dt.date, params: Params) -> tuple[Job, Treated
     with private_folder() as folder:
         worked = work_shards(job, folder)
         ranked = rank_night(store, job, worked)
-    return job, treat(ranked.rows, ranked.arms, [one.asked for one in worked], job, policy)
+        return job, treat(ranked.rows, ranked.arms, [one.asked for one in worked], job, policy)
 
 
 def _found(treated: Treated, job: Job) -> Proposals:

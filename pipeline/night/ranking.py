@@ -2,219 +2,359 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pandas.api.types import union_categoricals
 
 from features.aliases import known_before, renamed
-from features.currencies import DECIMALS
-from features.tables import NO_DAY, NO_TIME
+from features.members import in_arrow, places_in
+from features.tables import NO_DAY
 from models.agents import FAIR, shared_out, spread
-from models.effect import BANDS
-from models.ladder import Rung, said_bands
 from models.prioritise import (
     ADDED,
+    ARMS,
     DRAWN,
-    NO_RATE,
-    TOTAL,
     VALUE_COLUMNS,
     ChannelRoom,
     ControlTerms,
     Floor,
     ValueTerms,
     draw_control,
-    net_value,
+    in_numbers,
+    joined_to,
     not_listed_before,
     overbooked,
-    rank,
-    worth,
+    placed,
 )
-from models.response import PARTS, ChannelTerms, channel_options, cut_to, planned_parts, segment_rates
-from pipeline.law.overlay import law_of
-from pipeline.law.rules import Pause
-from pipeline.night.score import MONEY_SCORES, Job
-from pipeline.night.shards import SAID, Worked
-from pipeline.panel.queues import queue_of
+from models.response import PARTS, cut_to, planned_parts
+from pipeline.night.score import Job
+from pipeline.night.shards import SAID, Finished
+from pipeline.night.valued import (
+    CLASSES,
+    OF_ORDERS,
+    ORDERS,
+    PLANNED,
+    NightTerms,
+    core_of,
+    keep,
+    kept,
+    night_terms,
+    valued,
+    with_option,
+    with_orders,
+)
 from pipeline.panel.view import View
 from pipeline.params import Params
 from pipeline.store.store import Store
 
-ORDERS = {"added": ADDED, "total": TOTAL}
 WORKABLE = ("worklist", "joined", "below_capacity", "self_cure", "no_value")
-PLANNED = [
-    "channel",
-    "attempts",
-    "contacts_left",
-    "response_rate",
-    *PARTS,
-    "permitted_from_minute",
-    "permitted_until_minute",
-]
+OF_ARM = ("arm", "assigned_on", "until_on", "probability")
 REMEMBERED = ["debtor_id", "arm", "assigned_on", "until_on", "probability", "agent"]  # of former nights
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """All scorable accounts of the night with their group, value and planned channel; arms of the lot; the listed
-    rows' keys; what each
-    order would bring (see _both_orders)."""
+    """All scorable accounts of the night with their group, value and planned channel. What is many letters lies on the
+    disk, shard by shard (`parts`).
 
-    rows: pd.DataFrame
+    files     valued rows of each shard: pipeline.night.valued
+    found     of models.prioritise.placed in the order of the shards, rank_total, held_down, queue, `account`, which
+              rises as the ids do, and `debtor`, the row of of_debtor
+    of_debtor   arm ("" without one), assigned_on, until_on and probability of each debtor
+    moved, of_listed   by position among all accounts: plan and value of those whose channel the ranking changed; what
+              only listed rows have
+    arms      of the lot; listed: the listed rows' keys; orders: what each order would bring (see _both_orders)
+    """
+
+    files: Sequence[Path]
+    starts: np.ndarray
+    found: pd.DataFrame
+    of_debtor: pd.DataFrame
+    moved: pd.DataFrame
+    of_listed: pd.DataFrame
     arms: pd.DataFrame
     listed: pd.DataFrame
     warnings: list[str]
     orders: Mapping[str, Mapping[str, int]]
 
+    def __len__(self) -> int:
+        return len(self.found)
 
-def rank_night(store: Store, job: Job, worked: list[Worked]) -> Ranked:
-    """Value, channel, control group, groups, ranks and agents over all shards."""
+    @property
+    def groups(self) -> pd.Series:
+        """Group of each account, in the order of the shards."""
+        return self.found["group"]
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """All of them in one frame, as much as a night of few accounts may hold."""
+        parts = list(self.parts())
+        whole = pd.concat(
+            [part.drop(columns=list(SAID)) for part in parts if len(part)] or parts[:1], ignore_index=True
+        )
+        for name in SAID:
+            told = [part[name] for part in parts if len(part)]  # classes of no rows are of no type
+            whole[name] = union_categoricals(told, sort_categories=True) if told else pd.Categorical([])
+        return whole
+
+    def parts(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        """The rows of each shard, or these columns of them; by `part`."""
+        return (self.part(at, columns) for at in range(len(self.files)))
+
+    def part(self, at: int, columns: Sequence[str] | None = None, own: np.ndarray | None = None) -> pd.DataFrame:
+        """The rows of a shard, or these columns of them; own: positions in the shard, of which alone."""
+        return _part(self, at, columns, own)
+
+    def of(self, at: np.ndarray, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The rows at some positions among all accounts, in the order of the shards."""
+        ends, asked = np.searchsorted(np.sort(at), self.starts), np.sort(at)
+        some = [
+            self.part(shard, columns, asked[first:last] - self.starts[shard])
+            for shard, (first, last) in enumerate(zip(ends[:-1], ends[1:], strict=True))
+            if last > first
+        ]
+        return pd.concat(some, ignore_index=True) if some else self.part(0, columns, np.zeros(0, np.int64))
+
+    def place(self, *groups: str) -> np.ndarray:
+        """int64 per account: its place, by account_id, among those of some groups, from 0; -1 of the others."""
+        at, place = self.positions(*groups), np.full(len(self), -1)
+        place[at[np.argsort(self.found["account"].to_numpy()[at])]] = np.arange(at.size)
+        return place
+
+    def positions(self, *groups: str) -> np.ndarray:
+        """Positions of the accounts of some groups."""
+        return np.flatnonzero(self.groups.isin(groups).to_numpy())
+
+
+def _part(ranked: Ranked, at: int, columns: Sequence[str] | None, own: np.ndarray | None) -> pd.DataFrame:
+    start, end = int(ranked.starts[at]), int(ranked.starts[at + 1])
+    rows = kept(ranked.files[at], None if columns is None else _on_disk(columns))
+    ids = rows["account_id"].astype(object).to_numpy() if "account_id" in rows else np.zeros(0, object)
+    own = np.arange(end - start) if own is None else own
+    found = ranked.found.iloc[start + own].reset_index(drop=True)
+    of_debtor = ranked.of_debtor.iloc[found["debtor"].to_numpy()].reset_index(drop=True)
+    rows = rows.iloc[own].reset_index(drop=True).rename(columns={"group": "verdict"})
+    for name, source in {**_COPIES, "verdict": "verdict"}.items():
+        if source in rows:
+            rows[name] = rows[source]
+    head = found["head"].to_numpy()
+    told = np.where(head >= 0, ids[np.maximum(head - start, 0)], "") if len(ids) and len(head) else ""
+    rows = rows.assign(
+        **{name: found[name].astype("str") for name in ("group", "listed_by")},
+        **{name: found[name].astype(np.int64) for name in ("rank", "option", "would_rank", "rank_total", "line")},
+        **{name: of_debtor[name].to_numpy() for name in OF_ARM[1:]},
+        arm=of_debtor["arm"].astype("str"),
+        account=found["account"],
+        held_down=found["held_down"],
+        position=own + start,
+        head=pd.Series(told, index=rows.index, dtype="str"),
+        **dict.fromkeys(("joined_accounts", "part", "agent"), pd.Series("", index=rows.index, dtype="str")),
+    )
+    for few in (ranked.moved, ranked.of_listed):
+        inside = pd.Index(own + start).get_indexer(few.index)
+        for name in few.columns if (inside >= 0).any() else ():
+            if name in rows:
+                rows[name] = _laid_over(rows[name], inside[inside >= 0], few[name][inside >= 0])
+    return rows if columns is None else rows[list(columns)]
+
+
+_COPIES = {"added_value": "net_added"}  # what a row has under two names, until a listed one changes the first
+_COPIES |= {f"contact_{each}_minute": f"permitted_{each}_minute" for each in ("from", "until")}
+_FOUND = (
+    "group",
+    "listed_by",
+    "rank",
+    "option",
+    "would_rank",
+    "rank_total",
+    "line",
+    "account",
+    "held_down",
+    "position",
+)
+_FOUND += ("joined_accounts", "part", "agent", *OF_ARM)
+
+
+def _on_disk(columns: Sequence[str]) -> list[str]:
+    """The columns of valued rows from which these are told."""
+    sources = {**_COPIES, "verdict": "group", "head": "account_id"}
+    return sorted({sources.get(name, name) for name in columns if name not in _FOUND}) or ["account_no"]
+
+
+def _laid_over(values: pd.Series, at: np.ndarray, told: pd.Series) -> pd.Series:
+    """The values with others at some positions."""
+    if not pd.api.types.is_numeric_dtype(values):
+        values = values.copy()
+        values.iloc[at] = told.to_numpy()
+        return values
+    numbers = values.to_numpy().astype(np.result_type(values.dtype, told.dtype))
+    numbers[at] = told.to_numpy()
+    return pd.Series(numbers, index=values.index)
+
+
+def rank_night(store: Store, job: Job, worked: Sequence[Finished]) -> Ranked:
+    """Value, channel, control group, groups, ranks and agents over all shards. Valued rows are laid beside the finished
+    shards, and stay as long as they do.
+    """
     params, desk = job.params, job.params.worklist
-    rows = _scored(worked, job.rung)
-    terms = _value_terms(rows, worked, params)
-    options = _options(rows, worked, terms, params)
-    rows, lacking = _without_rate(_with_option(rows, options[options["place"] == 0], terms))
-    rows["queue"] = queue_of(rows, desk)
-    rows["self_cure"] = _pay_alone(rows, params)
-    rows["waiting_since"] = _waiting_since(rows, job.as_of)
+    terms = night_terms(worked, params)
+    core, names, files, options, lacking = _core(worked, terms, job)
+    starts = np.append(0, np.cumsum([one.sizes["rows"] for one in worked]))
     earlier = store.read("assignments", [*REMEMBERED, "as_of"], before=job.as_of)
     persons = store.persons(job.versions)
-    names = known_before(persons.links, job.as_of) if persons is not None else {}
+    called = known_before(persons.links, job.as_of) if persons is not None else {}
+    last_agents = _last_agents(earlier, called)
     control = ControlTerms(desk.control_share, params.label.gap_days, params.seed, desk.worked_share)
-    arms = draw_control(rows, standing_arms(earlier, names, job.as_of), job.as_of, control)
-    capacity = {name: desk.capacity_of(name) for name in {*rows["queue"].unique(), *desk.capacity}}
+    arms = draw_control(core, standing_arms(earlier, called, job.as_of), job.as_of, control, names)
+    del earlier
+    tonight = arms.assign(debtor_id=places_in(arms["debtor_id"], names))
+    tonight = tonight[tonight["debtor_id"] >= 0]
+    capacity = {name: desk.capacity_of(name) for name in {*map(str, core["queue"].unique()), *desk.capacity}}
     # pyrefly: ignore[bad-argument-type]
-    room = ChannelRoom(desk.channel_capacity, options) if desk.channel_capacity else None
-    if terms.of == ADDED:
-        by_total = net_value(rows, replace(terms, of=TOTAL))["net_value"]
-        rows["held_down"] = not_listed_before(rows, arms, capacity, by_total)
-    ranks = rank(rows, arms, capacity, job.as_of, Floor(desk.floor.days, desk.floor.share), room)
-    rows = _moved(rows, ranks, options, terms)
-    rows = pd.concat([rows.drop(columns="group"), rows["group"].rename("verdict"), ranks], axis=1)
-    both, orders = _both_orders(rows, terms, capacity)
-    rows = pd.concat([rows, both], axis=1)
-    rows = pd.concat([rows, _within_the_day(rows, capacity, desk.part_share)], axis=1)
-    rows["agent"], unfair = _agents(rows, _last_agents(earlier, names), params)
-    listed = rows.loc[
-        rows["group"] == "worklist", ["account_no", "account_id", "debtor_id", "p_recovered", "channel", "shard"]
-    ]
-    return Ranked(rows, arms, listed, [*lacking, *overbooked(rows, ranks), *unfair], orders)
+    room = ChannelRoom(desk.channel_capacity, options) if options is not None else None
+    if terms.value.of == ADDED:
+        core["held_down"] = not_listed_before(core, tonight, capacity, _column(files, "net_total"))
+    found = placed(core, tonight, capacity, job.as_of, Floor(desk.floor.days, desk.floor.share), room)
+    found = found.assign(account=core["account_id"], debtor=core["debtor_id"], queue=core["queue"])
+    found["held_down"] = core.get("held_down", False)
+    found["rank_total"] = np.int32(0)
+    nobody = pd.DataFrame(index=pd.Index([], dtype=np.int64))
+    of_debtor = _of_debtors(tonight, len(names))
+    ranked = Ranked(files, starts, found, of_debtor, nobody, nobody, arms, nobody, [], {})
+    ranked = replace(ranked, moved=_moved(ranked, options, terms.value))
+    found["rank_total"], orders = _both_orders(core, found, files, ranked.moved, capacity)
+    at = ranked.positions("worklist")
+    listed = ranked.of(at).set_axis(at)
+    joined = joined_to(found, _ids_at(ranked))
+    few = _within_the_day(listed, capacity, desk.part_share)
+    few["joined_accounts"] = pd.Series([joined.get(place, "") for place in at.tolist()], index=few.index, dtype="str")
+    few["agent"], unfair = _agents(listed, last_agents, params)
+    ranked = replace(ranked, of_listed=few)
+    keys = ["account_no", "account_id", "debtor_id", "p_recovered", "channel", "shard"]
+    said = [f"Currency {name} has no rate in money.rates; its accounts are excluded." for name in sorted(lacking)]
+    said += [*overbooked(core, found), *unfair]
+    return replace(ranked, listed=ranked.of(at, keys), warnings=said, orders=orders)
 
 
-def _scored(worked: list[Worked], rung: Rung) -> pd.DataFrame:
-    """The rows of all shards, with the band of what a call adds as it may be said; money rounded half-even to minor
-    units."""
-    plain = [one.rows.drop(columns=list(SAID)).assign(shard=np.int32(at)) for at, one in enumerate(worked)]
-    rows = pd.concat(plain, ignore_index=True)
-    for name in SAID:  # no text of a hundred letters for each account
-        told = [one.rows[name] for one in worked if len(one.rows)]  # classes of no rows are of no type
-        rows[name] = union_categoricals(told, sort_categories=True) if told else pd.Categorical([])
-    rows["effect"] = said_bands(rows, rung).astype("str")
-    for name in MONEY_SCORES:
-        rows[name] = np.rint(rows[name]).astype(np.int64)
-    return rows
+def _core(
+    worked: Sequence[Finished], terms: NightTerms, job: Job
+) -> tuple[pd.DataFrame, pd.Series, list[Path], pd.DataFrame | None, set[str]]:
+    """(CORE of all shards with ids as numbers, the debtors' ids in their order, where the valued rows lie, every option
+    where channels have a limit, currencies without a rate).
+    """
+    cores, files, accounts, debtors, options, lacking = [], [], [], [], [], set[str]()
+    limited = bool(job.params.worklist.channel_capacity)
+    for at, one in enumerate(worked):
+        rows, choices, without = valued(one, at, terms, job)
+        files.append(keep(rows, worked, at))
+        accounts.append(in_arrow(rows["account_id"]))
+        debtors.append(in_arrow(rows["debtor_id"]))
+        core = core_of(rows)
+        cores.append(core.assign(account_no=rows["account_no"]) if limited else core)
+        if limited:
+            options.append(choices.astype({"channel": "category"}))
+        lacking |= without
+    filled = [core for core in cores if len(core)] or cores[:1]
+    classes = {name: union_categoricals([core[name] for core in filled]) for name in CLASSES}
+    core = pd.concat([each.drop(columns=list(CLASSES)) for each in filled], ignore_index=True).assign(**classes)
+    del cores, filled
+    core["account_id"] = in_numbers(pa.chunked_array(accounts))[0]
+    del accounts
+    core["debtor_id"], names = in_numbers(pa.chunked_array(debtors))
+    whole = None
+    if limited:
+        filled = [each for each in options if len(each)] or options[:1]
+        whole = pd.concat([each.astype({"channel": "str"}) for each in filled], ignore_index=True)
+        whole = whole.sort_values(["account_no", "place"], ignore_index=True)
+    return core, names, files, whole, lacking
 
 
-def _pay_alone(rows: pd.DataFrame, params: Params) -> pd.Series:
-    """Accounts that very likely pay without our contact and that a call changes little: by added value they leave the
-    call list."""
-    alone = (rows["p_if_left"] >= params.value.self_cure_from) & (rows["effect"] == BANDS[0])
-    return alone & (params.value.mode == "added")
+def _of_debtors(arms: pd.DataFrame, many: int) -> pd.DataFrame:
+    """OF_ARM of each debtor by its number. arms: debtors as numbers."""
+    at, classes = arms["debtor_id"].to_numpy(), ["", *ARMS]
+    arm, days, chance = np.zeros(many, np.int8), np.full((2, many), NO_DAY, np.int32), np.zeros(many)
+    arm[at] = pd.Categorical(arms["arm"], categories=classes).codes
+    days[0, at], days[1, at], chance[at] = arms["assigned_on"], arms["until_on"], arms["probability"]
+    told = (pd.Categorical.from_codes(arm, categories=classes), *days, chance)
+    return pd.DataFrame(dict(zip(OF_ARM, told, strict=True)))
+
+
+def _column(files: Sequence[Path], name: str) -> pd.Series:
+    """A column of numbers of the valued rows of all shards."""
+    return pd.Series(np.concatenate([kept(file, [name])[name].to_numpy() for file in files]))
+
+
+def _ids_at(ranked: Ranked) -> Mapping[int, str]:
+    """Position -> account_id of the accounts that join a listed one."""
+    at = ranked.positions("joined")
+    return dict(zip(at.tolist(), ranked.of(at, ["account_id"])["account_id"], strict=True))
+
+
+def _moved(ranked: Ranked, options: pd.DataFrame | None, terms: ValueTerms) -> pd.DataFrame:
+    """By position: what is planned, and its value, where the best channel had no room left and the ranking gave
+    another.
+    """
+    at = np.flatnonzero(ranked.found["option"].to_numpy() > 0)
+    if options is None or not at.size:
+        return ranked.moved
+    rows = ranked.of(at)
+    chosen = rows[["account_no"]].assign(place=rows["option"]).merge(options, on=["account_no", "place"])
+    rows = with_option(rows.drop(columns=[*PLANNED, *VALUE_COLUMNS]), chosen, terms)
+    rows = with_orders(rows.drop(columns=OF_ORDERS), terms)
+    changed = [*dict.fromkeys((*PLANNED, *VALUE_COLUMNS, *OF_ORDERS)), *_COPIES]
+    return rows.assign(**{name: rows[source] for name, source in _COPIES.items()})[changed].set_axis(at)
 
 
 def _both_orders(
-    rows: pd.DataFrame, terms: ValueTerms, capacity: Mapping[str, int]
-) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
-    """(added_value and rank_total of the rows, what either order alone would bring within capacity).
+    core: pd.DataFrame,
+    found: pd.DataFrame,
+    files: Sequence[Path],
+    moved: pd.DataFrame,
+    capacity: Mapping[str, int],
+) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
+    """(rank_total, what either order alone would bring within capacity).
 
-    added_value  net value by what working adds, minor units of the reporting currency
     rank_total   place that the debtor would have in its queue by all that it returns, of those who may be worked; 0 for
-                 anybody else The orders say debtors, returns (all that they are expected to return, our share,
+                 anybody else. The orders say debtors, returns (all that they are expected to return, our share,
                  discounted) and adds (what working adds to that).
     """
-    unit = 10.0 ** terms.decimals[terms.reporting_currency]
-    nets = {name: net_value(rows, replace(terms, of=of))["net_value"] for name, of in ORDERS.items()}
-    sums = {name: worth(rows, replace(terms, of=of))["worth"] * unit for name, of in ORDERS.items()}
-    able = rows.assign(**{f"net_{name}": nets[name] for name in ORDERS}, **sums)
-    able = able[able["group"].isin(WORKABLE)]  # last: what is assigned to a frame without rows fills it
-    place, brought = pd.Series(0, index=rows.index, dtype=np.int64), {}
+    able = np.flatnonzero(found["group"].isin(WORKABLE).to_numpy())
+    whose, account = core["debtor_id"].to_numpy(), core["account_id"].to_numpy()
+    place, brought = np.zeros(len(core), np.int32), {}
     for name in ORDERS:
-        keys = [f"net_{name}", "expected_recovery", "account_id"]
-        first = able.sort_values(keys, ascending=[False, False, True]).drop_duplicates("debtor_id")
-        turn = first.groupby("queue", observed=True).cumcount() + 1
+        net = _column(files, f"net_{name}").to_numpy(copy=True)
+        if len(moved):
+            net[moved.index] = moved[f"net_{name}"]
+        expected = core["expected_recovery"].to_numpy()
+        first = able[np.lexsort((account[able], -expected[able], -net[able]))]
+        first = first[~pd.Series(whose[first]).duplicated().to_numpy()]
+        queue = core["queue"].iloc[first]
+        turn = queue.groupby(queue, observed=True).cumcount().to_numpy() + 1
         if name == "total":
-            place = (
-                rows["debtor_id"]
-                .map(pd.Series(turn.to_numpy(), index=first["debtor_id"]))
-                .where(rows["group"].isin(WORKABLE), 0)
-            )
-        if name == "added" and "held_down" in first:
-            first, turn = first[~first["held_down"]], turn[~first["held_down"]]
-        taken = first[turn.to_numpy() <= first["queue"].map(capacity).to_numpy()]
+            of_debtor = np.zeros(whose.max(initial=-1) + 1, np.int32)
+            of_debtor[whose[first]] = turn
+            place[able] = of_debtor[whose[able]]
+        if name == "added" and "held_down" in core:
+            free = ~core["held_down"].to_numpy(dtype=bool)[first]
+            first, turn, queue = first[free], turn[free], queue[free]
+        taken = first[turn <= queue.astype("str").map(capacity).to_numpy(dtype=np.int64)]
+        sums = {each: _column(files, f"worth_{each}").iloc[taken].sum() for each in ORDERS}
         brought[name] = {
             "debtors": len(taken),
-            "returns": round(taken["total"].sum()),
-            "adds": round(taken["added"].sum()),
+            "returns": round(sums["total"]),
+            "adds": round(sums["added"]),
         }
-    return pd.DataFrame({"added_value": nets["added"], "rank_total": place.astype(np.int64)}), brought
-
-
-def _without_rate(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """(rows, a warning per currency without a rate): its accounts are excluded by name."""
-    no_rate = rows["fx"].isna()
-    told = ["excluded", NO_RATE, "money.rates", "The currency has no rate, so its value is not known."]
-    if no_rate.any():
-        for name, text in zip(SAID, told[1:], strict=True):
-            rows[name] = rows[name].cat.set_categories(sorted({*rows[name].cat.categories, text}))
-        rows.loc[no_rate, ["group", *SAID]] = told
-    lacking = sorted(set(rows["currency"].astype("str")[no_rate]))
-    return rows, [f"Currency {name} has no rate in money.rates; its accounts are excluded." for name in lacking]
-
-
-def _options(rows: pd.DataFrame, worked: list[Worked], terms: ValueTerms, params: Params) -> pd.DataFrame:
-    """Every permitted channel of every account, best first, with its net value: models.response.channel_options."""
-    counts = pd.concat([one.answers for one in worked], ignore_index=True)
-    unsaid = ["verdict", "rule", "citation", "first_permitted"]
-    open_ones = [one.channels[one.channels["verdict"] == "permitted"].drop(columns=unsaid) for one in worked]
-    channels = pd.concat(open_ones, ignore_index=True)
-    channels["channel"] = channels["channel"].astype("str")
-    # The same days to pay as in the value of the row: an option is worth what its row will say.
-    about = rows[["account_no", "portfolio", "currency", terms.of, "appointment_at", "own_days_to_pay"]]
-    permitted = channels.merge(about, on="account_no", validate="many_to_one")
-    permitted["appointed"] = (permitted["appointment_at"] != NO_TIME) & (permitted["channel"] == "call")
-    segments = segment_rates(counts, sorted(rows["portfolio"].astype("str").unique()))
-    value = pd.Series(worth(rows, terms)["worth"].to_numpy(), index=rows["account_no"].to_numpy())
-    pauses: dict[str, int] = {}
-    for rule in law_of(params).all_rules.values():
-        if isinstance(rule, Pause):
-            pauses |= {name: max(rule.minutes, pauses.get(name, 0)) for name in rule.channels}
-    # pyrefly: ignore[bad-argument-type]
-    plan = ChannelTerms(params.worklist.costs, params.worklist.attempts, params.eligibility.channels, pauses)
-    found = channel_options(permitted, value, counts, segments, plan)
-    return found.drop(columns="contact_cost").assign(net_value=net_value(found, terms)["net_value"])
-
-
-def _with_option(rows: pd.DataFrame, options: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
-    """The rows with the channel planned for them, if any, and the terms of their value."""
-    named = options.rename(columns={"from_minute": "permitted_from_minute", "until_minute": "permitted_until_minute"})
-    rows = rows.merge(named[["account_no", *PLANNED]], on="account_no", how="left", validate="one_to_one")
-    rows = rows.fillna({"channel": "", "attempts": 0})
-    return pd.concat([rows.drop(columns="attempts"), net_value(rows, terms)], axis=1)
-
-
-def _moved(rows: pd.DataFrame, ranks: pd.DataFrame, options: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
-    """The rows with the channel that the ranking gave them where the best one had no room left."""
-    if not (ranks["option"] > 0).any():
-        return rows
-    chosen = rows[["account_no"]].assign(place=ranks["option"].to_numpy()).merge(options, on=["account_no", "place"])
-    return _with_option(rows.drop(columns=[*PLANNED, *VALUE_COLUMNS]), chosen, terms)
+    return place, brought
 
 
 def _within_the_day(rows: pd.DataFrame, capacity: Mapping[str, int], share: float) -> pd.DataFrame:
     """part, contact_from_minute, contact_until_minute: the permitted window of each listed row,
-    cut to the part it answers best in.
+    cut to the part it answers best in. rows: the listed ones.
     """
     found = rows[["permitted_from_minute", "permitted_until_minute"]].set_axis(
         ["contact_from_minute", "contact_until_minute"], axis=1
@@ -228,16 +368,6 @@ def _within_the_day(rows: pd.DataFrame, capacity: Mapping[str, int], share: floa
             window = own.loc[held, ["permitted_from_minute", "permitted_until_minute"]].to_numpy().T
             found.loc[held, "contact_from_minute"], found.loc[held, "contact_until_minute"] = cut_to(name, *window)
     return found
-
-
-def _waiting_since(rows: pd.DataFrame, as_of: int) -> pd.Series:
-    """Day since which nobody has worked the debtor: our newest contact on any of its accounts,
-    else the first day it could be worked (placed, or overdue).
-    """
-    worked = rows.groupby("debtor_id")["last_worked"].transform("max")
-    placed = rows["placed_on"].where(rows["placed_on"] != NO_DAY, as_of - rows["days_past_due"])
-    began = placed.groupby(rows["debtor_id"]).transform("min")
-    return worked.where(worked != NO_DAY, began).astype(np.int32)
 
 
 def _last_agents(earlier: pd.DataFrame, names: Mapping[str, str]) -> dict[str, str]:
@@ -293,23 +423,3 @@ def held_out_on(store: Store, as_of: int, seen: View) -> pd.DataFrame:
     arms = standing_arms(earlier, names, as_of)
     own = arms["debtor_id"].isin(seen.cohort.frame["debtor_id"].astype("str")) & (arms["until_on"] > as_of)
     return arms[own]
-
-
-def _value_terms(rows: pd.DataFrame, worked: list[Worked], params: Params) -> ValueTerms:
-    """Days to pay: mean, weighted by money, over the last matured nights;
-    half the horizon for a portfolio that recovered nothing then.
-    """
-    waits = pd.concat([one.waits for one in worked]).groupby("portfolio")[["money", "money_days"]].sum()
-    names = sorted(rows["portfolio"].astype("str").unique())
-    days = dict.fromkeys(names, params.label.horizon_days / 2)
-    days |= {name: float(row["money_days"] / row["money"]) for name, row in waits.iterrows() if row["money"] > 0}
-    return ValueTerms(
-        reporting_currency=params.money.reporting_currency,
-        fx={**params.money.rates, params.money.reporting_currency: 1.0},
-        decimals=DECIMALS,
-        share={name: params.portfolio(name).share for name in names},
-        annual_rate={name: params.portfolio(name).annual_rate for name in names},
-        days_to_pay=days,
-        costs=params.worklist.costs,
-        of=ADDED if params.value.mode == "added" else TOTAL,
-    )

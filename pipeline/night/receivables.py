@@ -9,7 +9,7 @@ disputed is not dunned, nor what is within the book's `dpd_tolerance`, nor a deb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from features.currencies import DECIMALS
 from features.days import date_of, dates
 from features.evidence import Evidence
 from features.facts import LIMIT
+from features.members import among
 from features.open_items import UNTIED_COLUMNS, open_items, tells
 from features.rhythm import figures
 from pipeline.columns import OPEN_ITEM_COLUMNS, RECEIVABLE_COLUMNS
@@ -83,16 +84,16 @@ def _limit_use(evidence: Evidence, rows: pd.DataFrame) -> np.ndarray:
 
 
 def receivables_of(
-    items: Sequence[pd.DataFrame], owing: Sequence[pd.DataFrame], ranked: pd.DataFrame, job: Job
+    items: Sequence[pd.DataFrame], owing: Sequence[pd.DataFrame], ranked: Iterable[pd.DataFrame], job: Job
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """RECEIVABLE_COLUMNS, most overdue in the reporting currency first; OPEN_ITEM_COLUMNS, by debtor in that order and
     due day; what the manifest says.
 
-    items, owing: of all shards (receivables_shard). ranked: rows of the night with debtor_id and group.
+    items, owing: of all shards (receivables_shard). ranked: rows of the night with debtor_id and group, shard by shard.
     """
     own = job.params.receivables or Receivables()
-    held = _held(ranked)
     accounts = pd.concat(owing, ignore_index=True)
+    held = _held(ranked, accounts["debtor_id"])
     begins = pd.Series(level_from(accounts, own), index=accounts["account_id"])
     rows = pd.concat(items, ignore_index=True)
     days = np.maximum(job.as_of - rows["due_on"].to_numpy(np.int64), 0)
@@ -100,7 +101,7 @@ def receivables_of(
     counts = (
         rows["open"].to_numpy() > accounts.set_index("account_id")["tolerance"].reindex(rows["account_id"]).to_numpy()
     )
-    dunned = ~rows["is_disputed"].to_numpy() & ~rows["debtor_id"].isin(held).to_numpy() & counts
+    dunned = ~rows["is_disputed"].to_numpy() & ~rows["debtor_id"].isin(list(held)).to_numpy() & counts
     rows = rows.assign(
         days_past_due=days,
         counts=counts,
@@ -126,11 +127,13 @@ def receivables_of(
     return debtors[list(RECEIVABLE_COLUMNS)], rows[list(OPEN_ITEM_COLUMNS)], about
 
 
-def _held(ranked: pd.DataFrame) -> dict[str, str]:
-    """Debtor -> EXCLUDED or LEFT, by any of his accounts."""
+def _held(ranked: Iterable[pd.DataFrame], debtors: pd.Series) -> dict[str, str]:
+    """Of these debtors, those who are EXCLUDED or LEFT by any of their accounts."""
     found: dict[str, str] = {}
-    for groups, why in ((("deferred", "held_out"), LEFT), (("excluded",), EXCLUDED)):
-        found |= dict.fromkeys(ranked["debtor_id"][ranked["group"].isin(groups)].astype("str"), why)
+    for rows in ranked:
+        own = rows[among(rows["debtor_id"], debtors)]
+        for groups, why in ((("deferred", "held_out"), LEFT), (("excluded",), EXCLUDED)):
+            found |= dict.fromkeys(own["debtor_id"][own["group"].isin(groups)].astype("str"), why)
     return found
 
 

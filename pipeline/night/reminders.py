@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 from features.aliases import renamed
 from features.days import date_of
 from features.errors import UsageError
+from features.members import among
 from features.tables import NO_DAY
 from models.prioritise import CONTROL
 from pipeline.columns import MESSAGE_COLUMNS
@@ -92,18 +93,42 @@ def reminded(
     groups   account_id, debtor_id, group and net_value of every scorable account, as ranked
     arms     of the lot over who is worked; wait: days after a message for which another is worth less than one later
     """
-    reminders = params.reminders
-    if reminders is None:
-        raise UsageError("`reminders` of the params is empty: no step says what to send.")
+    return chosen([with_step(reach, groups, arms, as_of, params, known, wait)], arms, as_of, params)
+
+
+def with_step(
+    reach: pd.DataFrame,
+    groups: pd.DataFrame,
+    arms: pd.DataFrame,
+    as_of: int,
+    params: Params,
+    known: Messages,
+    wait: int = 0,
+) -> pd.DataFrame:
+    """The accounts to which a step is open, with its words, and why it is not taken as far as their debtor tells. reach
+    and groups, of `reminded`, may be those of a shard alone, for all accounts of a debtor lie in one.
+    """
     rows = _with_step(reach.drop_duplicates("account_no"), groups, known, params)
-    rows["skip"] = _left_in_peace(rows, groups, arms, reminders, as_of, wait)
-    rows = _with_words(rows, reach, known, reminders, params)
+    rows["skip"] = _left_in_peace(rows, groups, arms, _reminders(params), as_of, wait)
+    return _with_words(rows, reach, known, _reminders(params), params)
+
+
+def _reminders(params: Params) -> Reminders:
+    if params.reminders is None:
+        raise UsageError("`reminders` of the params is empty: no step says what to send.")
+    return params.reminders
+
+
+def chosen(shards: Iterable[pd.DataFrame], arms: pd.DataFrame, as_of: int, params: Params) -> Reminded:
+    """The messages of the night, from `with_step` of all shards: one a debtor, no more than a step says."""
+    reminders, found = _reminders(params), list(shards)
+    rows = pd.concat([each for each in found if len(each)] or found[:1], ignore_index=True)
     rows = rows.sort_values(["offset", "account_id"], ascending=[False, True], ignore_index=True)
     going = rows["skip"] == ""
     rows.loc[going & rows["debtor_id"].where(going).duplicated(), "skip"] = "one_a_debtor"
     _within_most(rows, reminders.steps)
     # The lot falls last: whoever it leaves silent would have been written to, as those are who are compared with them.
-    by_lot = ~rows["debtor_id"].isin(arms["debtor_id"]).to_numpy()
+    by_lot = ~among(rows["debtor_id"], _only(arms["debtor_id"], rows["debtor_id"]))
     rows["p_silent"] = np.where(by_lot, reminders.control_share, 0.0)
     chance = np.array([chance_of(params.seed, SILENT, name) for name in rows["debtor_id"]], np.float64)
     rows.loc[(rows["skip"] == "") & (chance < rows["p_silent"]), "skip"] = SILENT
@@ -117,6 +142,11 @@ def reminded(
         kept,
         {str(name): int(many) for name, many in skipped.items()},
     )
+
+
+def _only(debtors: pd.Series, asked: pd.Series) -> pd.Series:
+    """Those of many debtors who are among a few."""
+    return debtors[among(debtors, asked)]
 
 
 def said_of(known: Messages, reminders: Reminders) -> list[dict[str, object]]:
@@ -183,15 +213,16 @@ def _left_in_peace(
     """The first reason of SKIPPED that holds a step back, as far as it hangs on the debtor; "" where none does."""
     debtor = rows["debtor_id"]
     listed = groups.loc[groups["group"].isin(LISTED), "debtor_id"]
-    held = pd.concat([groups.loc[groups["group"] == HELD, "debtor_id"], arms.loc[arms["arm"] == CONTROL, "debtor_id"]])
+    left = _only(arms.loc[arms["arm"] == CONTROL, "debtor_id"], debtor)
+    held = pd.concat([groups.loc[groups["group"] == HELD, "debtor_id"], left])
     day = np.array([NO_DAY if step.day is None else step.day for step in reminders.steps])[rows["number"]]
     open_days = np.array([step.open_days for step in reminders.steps])[rows["number"]]
     opened = np.where(
         day == NO_DAY, night - open_days + 1, night - (rows[["offset", "paused"]].sum(axis=1).to_numpy(np.int64) - day)
     )
     whys = {
-        "listed": debtor.isin(listed),
-        "held_out": debtor.isin(held),
+        "listed": among(debtor, listed),
+        "held_out": among(debtor, held),
         "engaged": rows.groupby("debtor_id")["engaged"].transform("any"),
         "punctual": (day <= 0) & (day != NO_DAY) & (rows["worst"] < reminders.late_from_days),
         "said": rows["last_message"] >= opened,
@@ -214,7 +245,7 @@ def _with_words(
     free = reach[(reach["verdict"] == "permitted") & (reach["contacts_left"] > 0)]
     windows = {
         (row.account_no, row.channel): (row.from_minute, row.until_minute, row.time_zone)
-        for row in free[free["account_no"].isin(rows["account_no"])].itertuples()
+        for row in free[np.isin(free["account_no"].to_numpy(), rows["account_no"].to_numpy())].itertuples()
     }
     lacks: dict[tuple[str, ...], bool] = {}
     told = []

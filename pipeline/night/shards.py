@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from features.days import date_of
 from features.identity import to_verify
 from features.settlements import CASH, net_known
 from features.tables import NO_DAY, NO_MONEY
+from features.unusual import Readings
 from features.versions import arranged
 from models.drift import SCORE, bin_counts
 from models.recovery import load_model
@@ -106,8 +107,6 @@ class Worked:
     odd, links, judged    pipeline.night.unusual.unusual_shard
     month     of pipeline.night.watch.Watched
     late      pipeline.panel.fatigue.days_of_view; no row of a night without reminders
-    reused    whether an earlier, cut-off run had made it
-    remade    whether one had, and what it left was not what it wrote
     """
 
     rows: pd.DataFrame
@@ -131,8 +130,6 @@ class Worked:
     judged: pd.DataFrame
     month: pd.DataFrame
     late: pd.DataFrame
-    reused: bool = False
-    remade: bool = False
 
 
 SAID = ("rule", "citation", "reason")  # long texts of few kinds: classes, of which shards name different ones
@@ -142,6 +139,32 @@ FRAMES = (
     *("items", "owing", "asked", "spread"),
     *("due", "placed", "odd", "links", "judged", "month", "late"),
 )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A shard that waits on the shelf: each frame of Worked under its name, read from the disk when it is asked for, so
+    that a night holds those of one shard at a time. StoreDamaged where a file is not what was written.
+
+    sizes     rows of each frame
+    reused    whether an earlier, cut-off run had made it
+    remade    whether one had, and what it left was not what it wrote
+    """
+
+    place: Path
+    sizes: Mapping[str, int]
+    reused: bool = False
+    remade: bool = False
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        if name not in FRAMES:
+            raise AttributeError(name)
+        return self.read(name)
+
+    def read(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The frame, or these columns of it."""
+        _check_sound(self.place, (name,))
+        return _read(self.place, name, columns)
 
 
 # What few rows of a night are told by, read from the shelf when they are: matrix and cohort of
@@ -181,8 +204,10 @@ def seals(shelf: Path) -> dict[str, str]:
     return {place.name: sha256_of(place / SEAL) for place in sorted(shelf.glob("[0-9]*")) if (place / SEAL).is_file()}
 
 
-def work_shards(job: Job, shelf: Path) -> list[Worked]:
-    """Every shard scored and judged, in shard order; shards a cut-off run had finished are read, not made again."""
+def work_shards(job: Job, shelf: Path) -> list[Finished]:
+    """Every shard scored and judged, in shard order; shards a cut-off run had finished are not made again. The shelf
+    stays for as long as their frames are asked for.
+    """
     shelf.mkdir(parents=True, exist_ok=True, mode=0o700)
     shards = range(Store(job.store_path).shards)
     worked = []
@@ -196,7 +221,7 @@ def work_shards(job: Job, shelf: Path) -> list[Worked]:
     return worked
 
 
-def _work_shard(job: Job, shelf: Path, shard: int) -> Worked:
+def _work_shard(job: Job, shelf: Path, shard: int) -> Finished:
     place = shelf / f"{shard:05d}"
     remade = False
     if place.exists():
@@ -233,9 +258,14 @@ def late_days_of(job: Job, seen: View, store: Store) -> pd.DataFrame:
     return days_of_view(seen, store, job.versions, job.as_of, job.params)
 
 
-def late_by_day(worked: Sequence[Worked]) -> pd.DataFrame:
+def late_by_day(worked: Sequence[Finished]) -> pd.DataFrame:
     """`late` of all shards."""
     return pd.concat([one.late for one in worked], ignore_index=True)
+
+
+def readings_of(one: Finished) -> Readings:
+    """What unusual cases are told by."""
+    return Readings(one.odd, one.links, one.judged)
 
 
 def keep(worked: Worked, place: Path, laid: Mapping[str, pd.DataFrame] | None = None) -> None:
@@ -251,34 +281,37 @@ def keep(worked: Worked, place: Path, laid: Mapping[str, pd.DataFrame] | None = 
         (draft / SEAL).write_text(sealed(seals))
 
 
-def finished(place: Path) -> Worked:
+def finished(place: Path) -> Finished:
     """A finished shard. StoreDamaged, before anything parses it, where a file is not what the seal says."""
     try:
         seals = unsealed(place / SEAL)
-        for name in {**dict.fromkeys(FRAMES), **seals}:  # what is laid beside them too
-            if sha256_of(place / f"{name}.arrow") != seals[name]["sha256"]:
-                raise StoreDamaged.stage(place.name)
+        _check_sound(place, {**dict.fromkeys(FRAMES), **seals})  # what is laid beside them too
+        return Finished(place, {name: int(seals[name]["rows"]) for name in FRAMES})
     except (OSError, KeyError, StoreDamaged):
         raise StoreDamaged.stage(place.name) from None
-    worked = Worked(*(_read(place, name) for name in FRAMES))
-    if any(len(getattr(worked, name)) != seals[name]["rows"] for name in FRAMES):
-        raise StoreDamaged.stage(place.name)
-    return worked
 
 
 def kept_to_tell(shelf: Path, shard: int) -> tuple[pd.DataFrame, ...]:
     """LAID of a finished shard. StoreDamaged, before anything parses it, where a file is not what the seal says."""
     place = shelf / f"{shard:05d}"
-    sealed_as = unsealed(place / SEAL)
-    for name in LAID:
-        if sha256_of(place / f"{name}.arrow") != sealed_as[name]["sha256"]:
-            raise StoreDamaged.stage(place.name)
+    _check_sound(place, LAID)
     return tuple(_read(place, name) for name in LAID)
 
 
-def _read(place: Path, name: str) -> pd.DataFrame:
+def _check_sound(place: Path, names: Iterable[str]) -> None:
+    """StoreDamaged where one of these files of a finished shard is gone, or is not what its seal says."""
+    try:
+        seals = unsealed(place / SEAL)
+        if any(sha256_of(place / f"{name}.arrow") != seals[name]["sha256"] for name in names):
+            raise StoreDamaged.stage(place.name)
+    except (OSError, KeyError):
+        raise StoreDamaged.stage(place.name) from None
+
+
+def _read(place: Path, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """A frame of a finished shard whose file is known to be sound. In memory of its own: the file is taken away."""
-    return feather.read_feather(place / f"{name}.arrow", use_threads=False, memory_map=False)
+    wanted = None if columns is None else list(columns)
+    return feather.read_feather(place / f"{name}.arrow", wanted, use_threads=False, memory_map=False)
 
 
 def _rows(job: Job, seen: View, scores: pd.DataFrame, judged: pd.DataFrame, statuses: np.ndarray) -> pd.DataFrame:

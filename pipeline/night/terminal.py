@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 from features.currencies import DECIMALS
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN
 from pipeline.night.alarm import STOP, WARN
+from pipeline.pages.parts import parts_of
 from pipeline.pages.publication import Night
 
 SHOWN_ROWS, SHOWN_RULES = 10, 3
@@ -133,7 +135,8 @@ def _why_empty(night: Night) -> list[str]:
     """The rules that keep most accounts off an empty list, a line for each group that has any."""
     told = []
     for group, frame in (("Excluded", night.excluded), ("Deferred", night.deferred)):
-        found = frame["rule"].astype(object).value_counts().rename_axis("rule").reset_index(name="accounts")
+        rules = Counter[str](rule for part in parts_of(frame) for rule in part["rule"].dropna())
+        found = pd.DataFrame(list(rules.items()), columns=["rule", "accounts"])
         most = found.sort_values(["accounts", "rule"], ascending=[False, True]).head(SHOWN_RULES)
         if len(most):
             told.append(

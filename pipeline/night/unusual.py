@@ -2,13 +2,13 @@
 in this house, and then by money. It feeds no model and changes no list.
 
 Each shard tells what its own debtors did and by which instruments and endpoints (features.unusual). Here debtors are
-brought together over the shards by the instruments and endpoints that they share: one row a pair of account and key,
-as many as a night has rows of accounts, so it needs no more memory than its ranking does.
+brought together over the shards by the instruments and endpoints that they share. Of all keys a night holds numbers;
+rows, of those alone that two debtors may share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,14 +45,21 @@ def _limits(own: Unusual) -> Limits:
     return Limits(**{name: getattr(own, name) for name in Limits.__dataclass_fields__})
 
 
-def unusual_of(parts: Sequence[Readings], job: Job) -> tuple[pd.DataFrame, dict[str, Any]]:
+def unusual_of(parts: Sequence[Callable[[], Readings]], job: Job) -> tuple[pd.DataFrame, dict[str, Any]]:
     """UNUSUAL_COLUMNS, the rarest case first, and after them a row without a rank for each kind that some book's tables
-    do not tell; what the manifest says.
+    do not tell; what the manifest says. parts: what hands in a shard's readings; each is asked twice.
     """
     own = job.params.unusual or Unusual()
-    read = Readings(*(pd.concat(each, ignore_index=True) for each in zip(*map(_frames, parts), strict=True)))
-    judged = read.judged.groupby(["kind", "portfolio"], as_index=False).sum()
-    found = _signs(read, judged, own)
+    signs, told, keys = [], [], _Keys(own)
+    for part in parts:
+        read = part()
+        signs.append(read.own)
+        told.append(read.judged)
+        keys.add(read.links)
+    keys.close()
+    links = pd.concat([keys.shared_of(part().links) for part in parts], ignore_index=True)
+    judged = pd.concat(told, ignore_index=True).groupby(["kind", "portfolio"], as_index=False).sum()
+    found = _signs(pd.concat(signs, ignore_index=True), links, keys.many, judged, own)
     cases, left_out = _cases(found, job, own.rows)
     silent = judged[(judged["evidence"] == 0).to_numpy()]
     lines = pd.concat([cases, _silent_rows(silent, job)], ignore_index=True)[list(UNUSUAL_COLUMNS)]
@@ -73,8 +80,49 @@ def unusual_of(parts: Sequence[Readings], job: Job) -> tuple[pd.DataFrame, dict[
     return lines, about
 
 
-def _frames(read: Readings) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    return read.own, read.links, read.judged
+class _Keys:
+    """How many instruments and endpoints all shards name, and those that two debtors may share. Each is a number of 64
+    bits of its text, and how many debtors the shards count for it: debtors of two shards are two.
+    """
+
+    def __init__(self, own: Unusual) -> None:
+        self.right = own.shared_by_right
+        self.least = min(2, own.instrument_debtors, own.endpoint_debtors)
+        self.told: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {INSTRUMENT: [], ENDPOINT: []}
+        self.many: dict[str, int] = {}
+        self.shared: dict[str, np.ndarray] = {}
+
+    def add(self, links: pd.DataFrame) -> None:
+        links = links[~links["key"].isin(self.right).to_numpy()]
+        for kind, told in self.told.items():
+            own = links[(links["kind"] == kind).to_numpy()]
+            pairs = pd.DataFrame({"key": _number(own["key"]), "who": pd.factorize(own["debtor_id"])[0]})
+            keys, debtors = np.unique(pairs.drop_duplicates()["key"].to_numpy(), return_counts=True)
+            told.append((keys, debtors.astype(np.int32)))
+
+    def close(self) -> None:
+        """All shards have been added."""
+        for kind, told in self.told.items():
+            keys, debtors = (np.concatenate(each) for each in zip(*told, strict=True))
+            order = np.argsort(keys)
+            keys, debtors = keys[order], debtors[order]
+            first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if keys.size else order
+            self.many[kind] = first.size
+            sums = np.add.reduceat(debtors, first) if first.size else debtors
+            self.shared[kind] = keys[first][sums >= self.least]
+            told.clear()
+
+    def shared_of(self, links: pd.DataFrame) -> pd.DataFrame:
+        """The rows of the keys that may be shared."""
+        number, kept = _number(links["key"]), ~links["key"].isin(self.right).to_numpy()
+        shared = np.zeros(len(links), bool)
+        for kind, keys in self.shared.items():
+            shared |= (links["kind"] == kind).to_numpy() & np.isin(number, keys)
+        return links[shared & kept]
+
+
+def _number(keys: pd.Series) -> np.ndarray:
+    return pd.util.hash_pandas_object(keys.astype("str"), index=False).to_numpy()
 
 
 def _books(judged: pd.DataFrame) -> dict[str, list[str]]:
@@ -84,21 +132,23 @@ def _books(judged: pd.DataFrame) -> dict[str, list[str]]:
 # ---- signs -----------------------------------------------------------------------------------------------------------
 
 
-def _signs(read: Readings, judged: pd.DataFrame, own: Unusual) -> pd.DataFrame:
+def _signs(
+    signs: pd.DataFrame, links: pd.DataFrame, many: Mapping[str, int], judged: pd.DataFrame, own: Unusual
+) -> pd.DataFrame:
     """_FOUND: a row per sign and account. case_of: what the sign is of, a debtor or a key; rare: the share of those
-    looked at that show as much of it.
+    looked at that show as much of it. links: of the keys that may be shared; many: keys that there are, by kind.
     """
     debtors = judged.groupby("kind")["debtors"].sum()
-    alone = read.own.assign(sign=read.own["kind"], case_of="debtor " + read.own["debtor_id"])
+    alone = signs.assign(sign=signs["kind"], case_of="debtor " + signs["debtor_id"])
     whole = alone.groupby(["sign", "debtor_id"])["many"].sum().rename("whole").reset_index()
     whole["rare"] = 1.0
     for sign, rows in whole.groupby("sign"):
-        many = rows["whole"].to_numpy() if sign == RING else np.ones(len(rows), np.int64)
-        whole.loc[rows.index, "rare"] = _at_least(many) / max(int(debtors.get(sign, 0)), len(rows))
+        of_each = rows["whole"].to_numpy() if sign == RING else np.ones(len(rows), np.int64)
+        whole.loc[rows.index, "rare"] = _at_least(of_each) / max(int(debtors.get(sign, 0)), len(rows))
     alone = alone.merge(whole.drop(columns="whole"), on=["sign", "debtor_id"])
-    links = read.links[~read.links["key"].isin(own.shared_by_right).to_numpy()]
-    parts = [alone, _shared(links, INSTRUMENT, own.instrument_debtors), _shared(links, ENDPOINT, own.endpoint_debtors)]
-    parts.append(_ring_of_several(links[(links["kind"] == INSTRUMENT).to_numpy()], own))
+    least = {INSTRUMENT: own.instrument_debtors, ENDPOINT: own.endpoint_debtors}
+    parts = [alone, *(_shared(links, kind, least[kind], many[kind]) for kind in least)]
+    parts.append(_ring_of_several(links[(links["kind"] == INSTRUMENT).to_numpy()], own, many[INSTRUMENT]))
     told = [part.assign(**{name: empty for name, empty in _NOTHING.items() if name not in part}) for part in parts]
     found = pd.concat([part[_FOUND] for part in told if len(part)] or [told[0][_FOUND]])
     return found.sort_values(["case_of", "sign", "account_id"], ignore_index=True)
@@ -115,7 +165,7 @@ def _by_key(links: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _shared(links: pd.DataFrame, kind: str, least: int) -> pd.DataFrame:
+def _shared(links: pd.DataFrame, kind: str, least: int, many: int) -> pd.DataFrame:
     """Accounts of the keys of `least` debtors or more; of an endpoint also of those who have no place that all of them
     have, as no one household is.
     """
@@ -129,13 +179,13 @@ def _shared(links: pd.DataFrame, kind: str, least: int) -> pd.DataFrame:
         flagged |= (there >= 2) & (most.reindex(keys.index).fillna(0) < there)
     if not flagged.any():
         return links.iloc[:0]
-    keys = keys[flagged.to_numpy()].assign(rare=_at_least(keys["debtors"].to_numpy())[flagged.to_numpy()] / len(keys))
+    keys = keys[flagged.to_numpy()].assign(rare=_at_least(keys["debtors"].to_numpy())[flagged.to_numpy()] / many)
     rows = links[links["key"].isin(keys.index).to_numpy()]
     rare = keys["rare"].reindex(rows["key"]).to_numpy()
     return rows.assign(sign=kind, case_of=f"{kind} " + rows["key"], rare=rare, of=rows["many"])
 
 
-def _ring_of_several(links: pd.DataFrame, own: Unusual) -> pd.DataFrame:
+def _ring_of_several(links: pd.DataFrame, own: Unusual, many: int) -> pd.DataFrame:
     """Accounts of the instruments by which payments of two debtors or more were taken back again and again."""
     keys, back = _by_key(links), links[(links["cycles"] > 0).to_numpy()].groupby("key")["debtor_id"].nunique()
     flagged = (keys["cycles"] >= own.ring_payments) & (keys["cycles"] >= own.ring_share * keys["many"])
@@ -143,7 +193,7 @@ def _ring_of_several(links: pd.DataFrame, own: Unusual) -> pd.DataFrame:
     if not flagged.any():
         return links.iloc[:0]
     rows = links[links["key"].isin(keys.index[flagged]).to_numpy()]
-    rare = np.full(len(rows), flagged.sum() / len(keys))
+    rare = np.full(len(rows), flagged.sum() / many)
     told = {"amount": rows["taken_back"], "many": rows["cycles"], "of": rows["many"]}
     return rows.assign(sign=GROUP_RING, case_of=f"{INSTRUMENT} " + rows["key"], rare=rare, **told)
 

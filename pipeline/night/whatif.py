@@ -44,9 +44,9 @@ def compare_capacities(
     check_feeds(store, as_of, params)
     job = job_for(store, as_of, params)
     with private_folder() as folder:
-        ranked = rank_night(store, job, work_shards(job, folder))
+        rows = rank_night(store, job, work_shards(job, folder)).rows
     reporting = params.money.reporting_currency
-    rows = ranked.rows if truth is None else with_truth(ranked.rows, job.as_of, truth)
+    rows = rows if truth is None else with_truth(rows, job.as_of, truth)
     table = table_of(rows, capacities, reporting)
     if picture is not None:
         draw_curve(table, reporting, picture)

@@ -17,11 +17,13 @@ from models.prioritise import VALUE_COLUMNS, counted, in_order
 from pipeline.columns import ASKED_COLUMNS, IDENTITY, NEXT_COLUMNS, PUBLISHED_SCORES, TREATED_COLUMNS, WORKLIST_COLUMNS
 from pipeline.law.counts import NO_LIMIT
 from pipeline.night.offered import list_columns, opened_lines
-from pipeline.night.ranking import Ranked
+from pipeline.night.ranking import OF_ARM, Ranked
 from pipeline.night.score import Job
-from pipeline.night.shards import Worked
+from pipeline.night.shards import SAID, Finished
+from pipeline.night.tables import table_of
 from pipeline.night.treatment import Treated
 from pipeline.pages.language import words
+from pipeline.pages.parts import Table
 from pipeline.pages.publication import Details, Night
 from pipeline.pages.speech import Speech
 from pipeline.store.store import Store
@@ -35,15 +37,15 @@ ABOUT = ["debtor_id", "portfolio", "product", "currency", "balance", "arrears", 
 def night_of(
     store: Store,
     job: Job,
-    worked: list[Worked],
+    worked: list[Finished],
     ranked: Ranked,
     said: pd.DataFrame,
     details: Details,
     treated: Treated | None = None,
 ) -> Night:
     """The published frames, each in its order."""
-    rows, as_of = ranked.rows, date_of(job.as_of)
-    listed = rows[rows["group"] == "worklist"].merge(said, on="account_no", how="left", validate="one_to_one")
+    as_of = date_of(job.as_of)
+    listed = ranked.of(ranked.positions("worklist")).merge(said, on="account_no", how="left", validate="one_to_one")
     listed = in_order(listed).reset_index(drop=True)
     listed = listed.assign(
         as_of=as_of,
@@ -67,32 +69,22 @@ def night_of(
     if job.params.unusual is not None:
         columns += [IDENTITY]
         listed = listed.assign(**{IDENTITY: _verified(listed, job.params.worklist.language)})
-    shut = rows[rows["group"].isin(["excluded", "deferred"])].sort_values("account_id", ignore_index=True)
-    alone = rows[rows["group"] == "self_cure"].sort_values("account_id", ignore_index=True)
-    held = (
-        rows[rows["group"] == "held_out"]
-        .merge(ranked.arms, on="debtor_id", how="left")
-        .sort_values("account_id", ignore_index=True)
-    )
-    held = held.assign(assigned_on=_dates(held["assigned_on"]), held_out_until=_dates(held["until_on"]))
-    scores = rows.assign(as_of=date_of(job.as_of))[list(PUBLISHED_SCORES)].sort_values("account_id", ignore_index=True)
+    shut = ["rule", "citation", "reason", *ABOUT]
+    deferred = ["rule", "citation", "first_permitted", "reason", *ABOUT, "time_zone"]
+    alone = ["p_if_left", "added_value", "p_recovered", "expected_recovery", *ABOUT]
     opened = replace(details, channels=_channels(worked, listed), appointments=_appointments(listed))
     return Night(
         as_of=as_of,
         valid_until=as_of,
         reporting_currency=job.params.money.reporting_currency,
         worklist=listed[columns],
-        deferred=_of_group(shut, "deferred", ["rule", "citation", "first_permitted", "reason", *ABOUT, "time_zone"]),
-        excluded=_of_group(shut, "excluded", ["rule", "citation", "reason", *ABOUT]),
-        next_in_line=_next_in_line(rows, said, job),
-        self_cure=_of_group(
-            alone, "self_cure", ["p_if_left", "added_value", "p_recovered", "expected_recovery", *ABOUT]
-        ),
-        held_out=held[
-            ["account_id", "probability", "assigned_on", "held_out_until", "p_recovered", *VALUED, "would_rank", *ABOUT]
-        ],
-        scores=scores,
-        counts=counted(rows["group"]),
+        deferred=_of_group(ranked, "deferred", deferred),
+        excluded=_of_group(ranked, "excluded", shut),
+        next_in_line=_next_in_line(ranked, said, job),
+        self_cure=_of_group(ranked, "self_cure", alone),
+        held_out=_held_out(ranked),
+        scores=_scores(ranked, job),
+        counts=counted(ranked.groups),
         model={"version": job.model.version, **_said_of(job.model.record)},
         complete_through={name: date_of(day) for name, day in sorted(store.complete_through(job.versions).items())},
         manifest={},
@@ -153,61 +145,105 @@ def nothing_overdue(rows: pd.DataFrame) -> np.ndarray:
     return np.where(rows["arrears"].to_numpy() > 0, "", why)
 
 
-def first_in_line(rows: pd.DataFrame) -> pd.DataFrame:
+def first_in_line(ranked: Ranked) -> pd.DataFrame:
     """Of those next in line, the accounts of each queue whose first reason is told: MOST_TOLD of them."""
-    beyond = in_order(rows[rows["group"] == "below_capacity"])
-    return beyond.groupby("queue", sort=False, observed=True).head(MOST_TOLD)
+    at, line = ranked.positions("below_capacity"), ranked.found["line"].to_numpy()
+    beyond = ranked.found[["queue"]].iloc[at[np.argsort(line[at])]]
+    first = beyond.groupby("queue", sort=False, observed=True).head(MOST_TOLD).index.to_numpy()
+    return ranked.of(first).iloc[np.argsort(line[np.sort(first)])].reset_index(drop=True)
 
 
-def _next_in_line(rows: pd.DataFrame, said: pd.DataFrame, job: Job) -> pd.DataFrame:
+def _next_in_line(ranked: Ranked, said: pd.DataFrame, job: Job) -> Table:
     """Who would be worked if there were more room, in the order of the list.
 
     place    of the debtor among those next in line of the queue, 1..n
     joined_to  the debtor's account of highest net value, on the debtor's other accounts; "" on that account itself
     reason_1 what sets the account apart from the others that wait; "" beyond the first MOST_TOLD of its queue
     """
-    beyond = in_order(rows[rows["group"] == "below_capacity"])
-    heads = beyond[beyond["account_id"] == beyond["head"]]
-    turn = heads.groupby("queue", sort=False, observed=True).cumcount() + 1
-    place = pd.Series(turn.to_numpy(), index=heads["debtor_id"])
-    beyond = beyond.assign(
-        place=place.reindex(beyond["debtor_id"]).to_numpy(np.int64),
-        joined_to=beyond["head"].where(beyond["head"] != beyond["account_id"], ""),
-        nothing_overdue=nothing_overdue(beyond),
-        last_payment=_dates(beyond["last_payment"]),
-        last_right_party=_dates(beyond["last_right_party"]),
-        reporting_currency=job.params.money.reporting_currency,
-        reason_1=said.set_index("account_no")["reason_1"].reindex(beyond["account_no"]).fillna("").to_numpy(),
-    )
-    return beyond[list(NEXT_COLUMNS)].reset_index(drop=True)
+    found, line = ranked.found, ranked.found["line"].to_numpy()
+    heads = np.flatnonzero((line >= 0) & (found["head"].to_numpy() == np.arange(len(found))))
+    heads = heads[np.argsort(line[heads])]
+    queue, place = found["queue"].iloc[heads], np.zeros(len(found), np.int32)
+    place[heads] = queue.groupby(queue, sort=False, observed=True).cumcount().to_numpy() + 1
+    reasons = said.set_index("account_no")["reason_1"]
+    of_account = place[np.maximum(found["head"].to_numpy(), 0)]
+
+    def told(beyond: pd.DataFrame) -> pd.DataFrame:
+        beyond = beyond.assign(
+            place=of_account[beyond["position"].to_numpy()].astype(np.int64),
+            joined_to=beyond["head"].where(beyond["head"] != beyond["account_id"], ""),
+            nothing_overdue=nothing_overdue(beyond),
+            last_payment=_dates(beyond["last_payment"]),
+            last_right_party=_dates(beyond["last_right_party"]),
+            reporting_currency=job.params.money.reporting_currency,
+            reason_1=reasons.reindex(beyond["account_no"]).fillna("").to_numpy(),
+        )
+        return beyond[list(NEXT_COLUMNS)]
+
+    told_here = {"place", "joined_to", "nothing_overdue", "reporting_currency", "reason_1"}
+    columns = [
+        "account_no",
+        "head",
+        "charged_off",
+        "position",
+        *(name for name in NEXT_COLUMNS if name not in told_here),
+    ]
+    return table_of(ranked, "next_in_line", line, columns, told)
 
 
-def assignments(ranked: Ranked, job: Job) -> pd.DataFrame:
+def _scores(ranked: Ranked, job: Job) -> Table:
+    """PUBLISHED_SCORES of every scorable account."""
+    columns = [name for name in PUBLISHED_SCORES if name != "as_of"]
+    place = ranked.found["account"].to_numpy()
+    night = date_of(job.as_of)
+    return table_of(ranked, "scores", place, columns, lambda rows: rows.assign(as_of=night)[list(PUBLISHED_SCORES)])
+
+
+def _held_out(ranked: Ranked) -> Table:
+    columns = ["account_id", "probability", "assigned_on", "until_on", "p_recovered", *VALUED, "would_rank", *ABOUT]
+
+    def told(held: pd.DataFrame) -> pd.DataFrame:
+        until = _dates(held["until_on"])
+        held = held.assign(assigned_on=_dates(held["assigned_on"]), until_on=until)
+        return held.rename(columns={"until_on": "held_out_until"})
+
+    return table_of(ranked, "held_out", ranked.place("held_out"), columns, told)
+
+
+def assignments(ranked: Ranked, job: Job) -> Table:
     """What became of every scorable account of the night, for the control group and for what
     later nights are measured by.
 
     arm is "" for debtors that never were workable; until_on is the first day on which the debtor may be drawn again.
     """
-    rows = ranked.rows.merge(ranked.arms, on="debtor_id", how="left")
-    kept = rows[
-        ["account_id", "debtor_id", "portfolio", "currency", "queue", "group", "rank", "head", "balance"]
-    ].copy()
-    kept["arm"] = rows["arm"].fillna("").astype("str")
-    for name in ("assigned_on", "until_on"):
-        kept[name] = rows[name].fillna(NO_DAY).astype(np.int32)
-    kept["probability"] = rows["probability"].fillna(0.0).astype(np.float64)
     figures = ["p_recovered", "expected_recovery", "net_value", "fx", "channel", "agent", "model_version"]
-    kept = pd.concat([kept, rows[figures]], axis=1).astype(
-        dict.fromkeys(("portfolio", "currency", "queue", "group"), "str")
-    )
-    return kept.assign(as_of=np.int32(job.as_of)).sort_values("account_id", ignore_index=True)
+    kept = ["account_id", "debtor_id", "portfolio", "currency", "queue", "group", "rank", "head", "balance"]
+    kept += ["arm", "assigned_on", "until_on", "probability"]
+    texts = dict.fromkeys(("portfolio", "currency", "queue", "group"), "str")
+
+    def told(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.astype(texts).assign(as_of=np.int32(job.as_of))
+
+    return table_of(ranked, "assignments", ranked.found["account"].to_numpy(), [*kept, *figures], told)
 
 
-def _of_group(rows: pd.DataFrame, group: str, columns: list[str]) -> pd.DataFrame:
-    return rows.loc[rows["group"] == group, ["account_id", *columns]].reset_index(drop=True)
+def of_assignments(ranked: Ranked, job: Job) -> pd.DataFrame:
+    """What the monitor asks of the assignments of a night that is not yet published, in no order."""
+    columns = ["debtor_id", "currency", "p_recovered", "expected_recovery", "fx"]
+    parts = [part for part in ranked.parts(columns) if len(part)]
+    rows = pd.concat(parts or list(ranked.parts(columns))[:1], ignore_index=True)
+    arms = ranked.of_debtor.iloc[ranked.found["debtor"].to_numpy()]
+    return rows.assign(**{name: arms[name].array for name in OF_ARM}, as_of=np.int32(job.as_of))
 
 
-def _channels(worked: list[Worked], listed: pd.DataFrame) -> pd.DataFrame:
+def _of_group(ranked: Ranked, group: str, columns: list[str]) -> Table:
+    def told(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.astype({name: "str" for name in SAID if name in rows})
+
+    return table_of(ranked, group, ranked.place(group), ["account_id", *columns], told)
+
+
+def _channels(worked: list[Finished], listed: pd.DataFrame) -> pd.DataFrame:
     names = listed.set_index("account_no")["account_id"]
     shown = pd.concat([one.channels[one.channels["account_no"].isin(names.index)] for one in worked], ignore_index=True)
     shown.insert(0, "account_id", names.reindex(shown["account_no"]).to_numpy())

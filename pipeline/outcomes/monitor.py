@@ -27,7 +27,7 @@ from models.ladder import Rung
 from models.recovery import load_model
 from pipeline.night.alarm import Alarm
 from pipeline.night.score import Job, job_for, score_shard
-from pipeline.night.shards import Worked, late_days_of, spread_of, unseen_of
+from pipeline.night.shards import Finished, late_days_of, spread_of, unseen_of
 from pipeline.night.variants import matured
 from pipeline.night.watch import watch_shard
 from pipeline.outcomes.findings import Findings, findings_on
@@ -70,9 +70,9 @@ def monitor(store_path: Path, as_of: dt.date, params: Params) -> Findings:
     return findings_on(look_back(store_path, as_of, params), as_of, params)
 
 
-def judge(store: Store, job: Job, assigned: pd.DataFrame, worked: Sequence[Worked]) -> Alarm:
+def judge(store: Store, job: Job, assigned: pd.DataFrame, worked: Sequence[Finished]) -> Alarm:
     """The same of a night that is made and not yet published. assigned: what it is to remember of its assignments."""
-    rows = sum(len(one.rows) for one in worked)
+    rows = sum(one.sizes["rows"] for one in worked)
     seen = _looked_back(store, job, assigned, rows, [Shown.of(one) for one in worked], job.rung)
     return findings_on(seen, date_of(job.as_of), job.params).alarm()
 
@@ -98,7 +98,7 @@ class Shown:
     late: pd.DataFrame
 
     @classmethod
-    def of(cls, worked: Worked) -> Shown:
+    def of(cls, worked: Finished) -> Shown:
         return cls(worked.spread, worked.unseen, worked.month, worked.late)
 
 

@@ -32,6 +32,7 @@ from features.tables import (
     OFFER_KINDS,
     OUTCOMES,
     PAYMENT_KINDS,
+    account_number,
 )
 from features.unusual import KINDS
 from models.due_day import EARLY, MOVE
@@ -47,6 +48,7 @@ from pipeline.columns import (
     UNUSUAL_COLUMNS,
 )
 from pipeline.law.outcome import STATES
+from pipeline.pages.parts import Table, parts_of
 from pipeline.pages.publication import GROUPS_SHOWN, Night, texts
 
 if TYPE_CHECKING:
@@ -126,26 +128,47 @@ def check_night(night: Night) -> None:
     """Refuse a night whose frames break their rules or do not fit together.
     Raises ContractError with everything that is wrong.
     """
-    frames = {name: getattr(night, name) for name in FILLED}
-    found = [sentence for name, frame in frames.items() if frame is not None for sentence in _of_table(name, frame)]
+    frames, currencies = {name: getattr(night, name) for name in FILLED}, {night.reporting_currency}
+    found: list[str] = []
+    for name, frame in frames.items():
+        if frame is not None:
+            found += _of_table(name, frame, currencies)
     for name, frame in night.details.by_name().items():
         found += _of_details(name, frame)
-    found += [*_currencies(night), *_audit(night), *_counts(night), *_messages(night), *_receivables(night)]
+    found += [*_currencies(night, currencies), *_audit(night), *_counts(night), *_messages(night), *_receivables(night)]
     found += [*_treatment(night), *_unusual(night)]
     if found:
         raise ContractError(" ".join(found))
 
 
-def _of_table(name: str, frame: pd.DataFrame) -> list[str]:
-    """What is wrong with its columns, and with the rows of those that are there."""
+def _of_table(name: str, table: Table, currencies: set[str]) -> list[str]:
+    """What is wrong with its columns, and with the rows of those that are there; adds the currencies that it names."""
+    if isinstance(table, pd.DataFrame):
+        _name_currencies(table, currencies)
+        once = rule("name each account once", lambda ids: ~ids.duplicated())
+        return _form(name, table) + _of_rows(name, table, once)
+    numbers, found = [], dict[str, None]()
+    for part in table.read():
+        _name_currencies(part, currencies)
+        found |= dict.fromkeys(_of_rows(name, part))
+        if "account_id" in part:
+            numbers.append(account_number(part["account_id"].astype("str")))
+    told = np.sort(np.concatenate(numbers)) if numbers else np.zeros(0, np.int64)
+    twice = int((told[1:] == told[:-1]).sum())
+    again = [f"Table {name!r}: column 'account_id' must name each account once. Got {twice:,} rows that do not."]
+    return _form(name, table.first) + list(found) + (again if twice else [])
+
+
+def _of_rows(name: str, frame: pd.DataFrame, once: Check | None = None) -> list[str]:
     rules = _rules(frame, FILLED[name], KIND_OF_COLUMN, WORDS | WORDS_OF_TREATMENT.get(name, {}))
-    rules.setdefault("account_id", []).append(rule("name each account once", lambda ids: ~ids.duplicated()))
+    if once is not None:
+        rules.setdefault("account_id", []).append(once)
     if name == "worklist":
         _in_order(frame, rules)
     if name == "proposals":
         whole = rule("add up to what is owed", lambda last, frame=frame: _adds_up(frame, last))
         rules.setdefault("last_instalment", []).append(whole)
-    return _form(name, frame) + (failures(name, frame, rules) if len(frame) else [])
+    return failures(name, frame, rules) if len(frame) else []
 
 
 def _form(name: str, frame: pd.DataFrame) -> list[str]:
@@ -269,18 +292,23 @@ def _are_instants(values: pd.Series) -> pd.Series:
     return numbers | values.map(lambda cell: isinstance(cell, dt.datetime) and cell.tzinfo is not None).astype("bool")
 
 
-def _currencies(night: Night) -> list[str]:
-    named = {night.reporting_currency}
-    for name in FILLED:
-        frame = getattr(night, name)
-        if frame is not None and "currency" in frame.columns:
-            named |= set(frame["currency"].dropna().astype(str).unique())
+def _name_currencies(frame: pd.DataFrame, currencies: set[str]) -> None:
+    if "currency" in frame.columns:
+        currencies |= set(frame["currency"].dropna().astype(str).unique())
+
+
+def _currencies(night: Night, named: set[str]) -> list[str]:
     unknown = sorted(named - set(night.decimals))
     return (
         [f"Currencies {', '.join(map(repr, unknown))} have no number of decimals. Add them to the night's decimals."]
         if unknown
         else []
     )
+
+
+def _ids(table: Table, column: str) -> set[str]:
+    """The ids of a column; none where the table has no such column."""
+    return {name for part in parts_of(table) for name in texts(part[column])} if column in table.columns else set()
 
 
 def _audit(night: Night) -> list[str]:
@@ -307,7 +335,7 @@ def _messages(night: Night) -> list[str]:
     listed = set(texts(night.worklist["debtor_id"])) if "debtor_id" in night.worklist else set()
     rules["debtor_id"].append(rule("not be on the work list too", lambda ids: ~ids.isin(listed)))
     for column, told in (("account_id", "not be held out"), ("debtor_id", "not be held out on another account")):
-        held = set(texts(night.held_out[column])) if column in night.held_out else set()
+        held = _ids(night.held_out, column)
         rules[column].append(rule(told, lambda ids, held=held: ~ids.isin(held)))
     return failures("messages", frame, rules) if len(frame) else []
 
@@ -344,7 +372,7 @@ def _treatment(night: Night) -> list[str]:
     offered, routed = night.proposals, night.routes
     if offered is None or routed is None or night.specialist is None:
         return []
-    whom = {"held out": set(texts(night.held_out["debtor_id"])) if "debtor_id" in night.held_out else set()}
+    whom = {"held out": _ids(night.held_out, "debtor_id")}
     whom["for a specialist"] = set(texts(night.specialist["debtor_id"]))
     moved = routed[routed["route"].isin(OUTSIDE)]
     found = [

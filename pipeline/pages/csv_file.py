@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from pipeline.pages.parts import Table, parts_of
 from pipeline.pages.publication import amounts, currency_of, days, figures, instants, kind_of, texts
 
 # What a spreadsheet takes for a formula at the start of a cell, also in its full-width form. A cell can also start
@@ -54,7 +55,7 @@ def csv_text(
 
 
 def write_csv(
-    frame: pd.DataFrame,
+    frame: Table,
     decimals: Mapping[str, int],
     reporting_currency: str,
     path: Path,
@@ -62,12 +63,17 @@ def write_csv(
 ) -> None:
     """csv_text into a new file, no more of it held than some thousand rows."""
     with path.open("x", encoding="utf-8", errors="replace", newline="") as file:
-        for part in _parts(frame, decimals, reporting_currency, heads):
-            file.write(part)
+        for place, rows in enumerate(parts_of(frame)):
+            for part in _parts(rows, decimals, reporting_currency, heads, headed=place == 0):
+                file.write(part)
 
 
 def _parts(
-    frame: pd.DataFrame, decimals: Mapping[str, int], reporting_currency: str, heads: Mapping[str, str] | None
+    frame: pd.DataFrame,
+    decimals: Mapping[str, int],
+    reporting_currency: str,
+    heads: Mapping[str, str] | None,
+    headed: bool = True,
 ) -> Iterator[str]:
     heads = {column: str(column) for column in frame.columns} if heads is None else heads
     for first in range(0, max(len(frame), 1), _AT_ONCE):
@@ -76,7 +82,7 @@ def _parts(
         writer = csv.writer(
             written, lineterminator="\r\n"
         )  # RFC 4180; and only what is in the terminator is quoted inside a cell
-        if not first:
+        if headed and not first:
             writer.writerow([safe(head) for head in heads.values()])
         writer.writerows(zip(*(_cells(rows, column, decimals, reporting_currency) for column in heads), strict=True))
         yield written.getvalue()

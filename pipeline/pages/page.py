@@ -18,6 +18,7 @@ from models.explain import DOWN, REASON_COLUMNS, UP
 from pipeline.columns import IN_REPORTING_CURRENCY
 from pipeline.law.counts import NO_LIMIT
 from pipeline.pages.language import small, words
+from pipeline.pages.parts import Table, parts_of
 from pipeline.pages.publication import (
     GROUPS_SHOWN,
     LATER_ROWS,
@@ -201,16 +202,17 @@ def without_mark(reasons: pd.Series) -> pd.Series:
     return reasons.astype("str").str.removeprefix(f"{UP} ").str.removeprefix(f"{DOWN} ")
 
 
-def _later(frame: pd.DataFrame, strings: Strings, night_number: int) -> dict[str, Any]:
+def _later(frame: Table, strings: Strings, night_number: int) -> dict[str, Any]:
     """The first rows of those not listed today, and all of them counted by rule."""
     shown = frame.head(LATER_ROWS)
     rules: list[list[Any]] = []
     if "rule" in frame.columns:
-        said = frame[["rule", "citation"]].assign(reason=frame["reason"] if "reason" in frame.columns else "")
-        alike = said.groupby(list(said.columns), dropna=False, observed=True).size().reset_index(name="count")
         counted = Counter[tuple[str, ...]]()
-        for *told, count in zip(*(texts(alike[name]) for name in said.columns), alike["count"], strict=True):
-            counted[tuple(told)] += int(count)
+        for part in parts_of(frame):
+            said = part[["rule", "citation"]].assign(reason=part["reason"] if "reason" in part.columns else "")
+            alike = said.groupby(list(said.columns), dropna=False, observed=True).size().reset_index(name="count")
+            for *told, count in zip(*(texts(alike[name]) for name in said.columns), alike["count"], strict=True):
+                counted[tuple(told)] += int(count)
         rules = sorted(([*told, count] for told, count in counted.items()), key=lambda row: (-row[3], *row[:3]))
     counts = [[*map(strings.index, told), count] for *told, count in rules]
     return _table(shown, strings, night_number) | {"all": len(frame), "rules": counts}
@@ -347,8 +349,10 @@ def _minutes(instant: dt.datetime, night_number: int) -> int:
     return int((instant - start).total_seconds() // 60)
 
 
-def _currencies(frame: pd.DataFrame) -> set[str]:
-    return set(texts(frame["currency"])) - {""} if "currency" in frame.columns else set()
+def _currencies(frame: Table) -> set[str]:
+    if "currency" not in frame.columns:
+        return set()
+    return {name for part in parts_of(frame) for name in texts(pd.Series(part["currency"].unique()))} - {""}
 
 
 def _short(figure: float) -> float | int:

@@ -13,8 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.pages.parts import Table, parts_of
 from pipeline.pages.publication import amounts, days, figures, instants, kind_of, texts
 
+ROWS_PER_GROUP = 1 << 20  # as Arrow has it, where a table comes in one piece
 _TYPES = {
     "money": pa.int64(),
     "date": pa.date32(),
@@ -26,22 +28,38 @@ _TYPES = {
 }
 
 
-def write_published(frame: pd.DataFrame, decimals: Mapping[str, int], path: Path) -> None:
+def write_published(frame: Table, decimals: Mapping[str, int], path: Path) -> None:
     """Columns in the frame's order; a missing cell is null, a missing text empty.
-    The file's metadata names the currencies' decimals.
+    The file's metadata names the currencies' decimals. A table in parts gives the bytes that it would give in one.
     """
-    kinds = {str(column): kind_of(frame, column) for column in frame.columns}
-    cells = [_cells(frame[column], kinds[str(column)]) for column in frame.columns]
+    head = frame.head(0)
+    kinds = {str(column): kind_of(head, column) for column in head.columns}
+    called = [name for name in ("currency", "reporting_currency") if name in head.columns]
     named = {
         str(code)
-        for name in ("currency", "reporting_currency")
-        if name in frame.columns
-        for code in frame[name].dropna().unique()
+        for part in (parts_of(frame) if called else ())
+        for name in called
+        for code in part[name].dropna().unique()
     }
     schema = pa.schema([(name, _TYPES[kind]) for name, kind in kinds.items()])
     told = {"recoup.decimals": json.dumps({code: decimals[code] for code in sorted(named)})} if named else None
-    table = pa.Table.from_arrays(cells, schema=schema.with_metadata(told))
-    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+    schema = schema.with_metadata(told)
+    if isinstance(frame, pd.DataFrame):
+        pq.write_table(_table(frame, kinds, schema), path, compression="zstd", write_page_checksum=True)
+        return
+    with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
+        waiting: list[pa.Table] = []
+        for part in parts_of(frame):
+            waiting.append(_table(part, kinds, schema))
+            while sum(each.num_rows for each in waiting) > ROWS_PER_GROUP:
+                whole = pa.concat_tables(waiting)
+                writer.write_table(whole.slice(0, ROWS_PER_GROUP).combine_chunks())
+                waiting = [whole.slice(ROWS_PER_GROUP)]
+        writer.write_table(pa.concat_tables(waiting).combine_chunks())
+
+
+def _table(frame: pd.DataFrame, kinds: Mapping[str, str], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_arrays([_cells(frame[name], kinds[str(name)]) for name in frame.columns], schema=schema)
 
 
 def _cells(values: pd.Series, kind: str) -> pa.Array:

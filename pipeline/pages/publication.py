@@ -18,6 +18,7 @@ from features.currencies import DECIMALS
 from features.days import instant_of
 from features.tables import DISPLAY, NO_MONEY, NO_TIME
 from pipeline.columns import ASKED_COLUMNS, DETAIL_COLUMNS, IN_REPORTING_CURRENCY, KIND_OF_COLUMN
+from pipeline.pages.parts import Table, changed
 
 NOT_LISTED = ("next_in_line", "deferred", "excluded", "self_cure")  # tables with a tab of their own
 LATER_ROWS = 2_000  # rows that page and workbook show of those not listed; their files hold all
@@ -72,6 +73,7 @@ class Details:
 @dataclass(frozen=True)
 class Night:
     """Everything one night publishes. Frames are in their published order; nothing here is sorted or dropped later.
+    Tables of many rows come part by part (pipeline.pages.parts).
 
     worklist   exactly WORKLIST_COLUMNS, under a treatment policy TREATED_COLUMNS after them, IDENTITY last where it is
                looked for
@@ -107,12 +109,12 @@ class Night:
     valid_until: dt.date
     reporting_currency: str
     worklist: pd.DataFrame
-    deferred: pd.DataFrame
-    excluded: pd.DataFrame
-    held_out: pd.DataFrame
-    self_cure: pd.DataFrame
-    next_in_line: pd.DataFrame
-    scores: pd.DataFrame
+    deferred: Table
+    excluded: Table
+    held_out: Table
+    self_cure: Table
+    next_in_line: Table
+    scores: Table
     counts: Mapping[str, int]
     model: Mapping[str, Any]
     complete_through: Mapping[str, dt.date]
@@ -137,9 +139,11 @@ class Night:
         """The display_* columns of the list, row by row, "" where nothing is told; none where none is delivered."""
         return self._display_of(self.worklist)
 
-    def waiting(self) -> pd.DataFrame:
+    def waiting(self) -> Table:
         """Those next in line, and beside each debtor the display_* columns: for page and workbook, in no other file."""
-        held = self.next_in_line
+        return changed(self.next_in_line, self._with_display)
+
+    def _with_display(self, held: pd.DataFrame) -> pd.DataFrame:
         at, shown = list(held).index("debtor_id") + 1, self._display_of(held).set_axis(held.index)
         return pd.concat([held.iloc[:, :at], shown, held.iloc[:, at:]], axis=1)
 

@@ -30,6 +30,7 @@ from pipeline.law.rules import (
     written,
 )
 from pipeline.pages.language import small, words
+from pipeline.pages.parts import changed
 from pipeline.pages.publication import Night
 from pipeline.pages.speech import Speech
 
@@ -69,9 +70,8 @@ def in_words(night: Night, rules: Rules, language: str) -> Night:
         return frame.assign(**changed) if len(frame) else frame
 
     details = replace(night.details, channels=told(night.details.channels), limits=told(night.details.limits))
-    return replace(
-        night, deferred=told(night.deferred), excluded=told(night.excluded), details=details, language=language
-    )
+    deferred, excluded = changed(night.deferred, told), changed(night.excluded, told)
+    return replace(night, deferred=deferred, excluded=excluded, details=details, language=language)
 
 
 def explained(rule: str, reason: str, known: Mapping[str, Rule], language: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from features.days import day_text
 from features.errors import CannotWrite, ContractError
 from features.tables import DELIVERED
 from pipeline.store.delta import NIGHT, SHARD
-from pipeline.store.files import DataFile, FileWriter, sealed, sync, unsealed, write_whole
+from pipeline.store.files import ROWS_PER_GROUP, DataFile, FileWriter, sealed, sync, unsealed, write_whole
 from pipeline.store.form import QUARANTINE, disk_schema, in_order, is_table_name, plain_rows, sort_columns, to_inner
 from pipeline.store.locks import LOCK, only_run
 from pipeline.store.record import DELIVERIES, Delivered, newest_sha256, write_newest
@@ -205,26 +206,36 @@ def append(store: Store, name: str, frame: pd.DataFrame) -> None:
     _write(store, name, frame, None)
 
 
-def replace_night(store: Store, name: str, frame: pd.DataFrame, as_of: int) -> None:
-    """Put these rows in the place of the night's rows, in one transaction; the same rows again change nothing."""
-    if NIGHT not in frame.columns or (frame[NIGHT] != as_of).any():
-        raise NightRefused.other_nights(name, as_of)
-    _write(store, name, frame, day_text(as_of))
+def replace_night(store: Store, name: str, frame: pd.DataFrame | Iterator[pd.DataFrame], as_of: int) -> None:
+    """Put these rows in the place of the night's rows, in one transaction; the same rows again change nothing. frame:
+    one, or several of equal columns that come one after another and are not held.
+    """
+    _write(store, name, frame, day_text(as_of), as_of)
 
 
-def _write(store: Store, name: str, frame: pd.DataFrame, replaced: str | None) -> None:
+def _write(
+    store: Store,
+    name: str,
+    frame: pd.DataFrame | Iterator[pd.DataFrame],
+    replaced: str | None,
+    as_of: int | None = None,
+) -> None:
     if name in DELIVERED or not is_table_name(name):
         raise NightRefused.table(name)
-    rows, delta = plain_rows(frame, NIGHT), store.delta
+    parts = frame if isinstance(frame, Iterator) else iter((frame,))
+    delta, first = store.delta, _of_night(name, next(parts), as_of)
     with _writing(store, name), only_run(store.path):
         if store.is_cut_off():
             raise NotStored.cut_off(str(store.path))
         delta.mend(name)
         if name not in delta.names():
-            delta.create(name, rows.schema, [NIGHT] if NIGHT in rows.column_names else [])
-        rows = _fitted(name, rows, delta.schema(name))
+            delta.create(name, first.schema, [NIGHT] if NIGHT in first.column_names else [])
+        schema = delta.schema(name)
+        rows = (
+            _fitted(name, part, schema) for part in chain((first,), (_of_night(name, each, as_of) for each in parts))
+        )
         with staged(store) as staging:
-            files = _files_by_night(rows, staging)
+            files = _files_by_night(next(rows), rows, staging)
             delta.move_in(name, files)
         held = {each for each in delta.held(name) if replaced in (None, each[0])}
         new = {(file.partition, file.sha256) for file in files}
@@ -232,6 +243,13 @@ def _write(store: Store, name: str, frame: pd.DataFrame, replaced: str | None) -
             delta.add(name, files, in_place_of=replaced)
         elif delta.is_cut_off(name):  # the rows had come in, and their seal had not
             delta.seal(name)
+
+
+def _of_night(name: str, frame: pd.DataFrame, as_of: int | None) -> pa.Table:
+    """The rows as Delta knows them. NightRefused where they are of another night."""
+    if as_of is not None and (NIGHT not in frame.columns or (frame[NIGHT] != as_of).any()):
+        raise NightRefused.other_nights(name, as_of)
+    return plain_rows(frame, NIGHT)
 
 
 @contextmanager
@@ -243,16 +261,31 @@ def _writing(store: Store, name: str) -> Iterator[None]:
         raise CannotWrite.writing(f"Table {name!r} of store {str(store.path)!r}", error) from None
 
 
-def _files_by_night(rows: pa.Table, staging: Path) -> list[DataFile]:
-    """One file per night, or one where the table tells of no nights."""
+def _files_by_night(rows: pa.Table, more: Iterator[pa.Table], staging: Path) -> list[DataFile]:
+    """One file per night, or one where the table tells of no nights. more: rows that follow, all of the first's
+    night.
+    """
     days = rows.column(NIGHT).unique().sort().to_pylist() if NIGHT in rows.column_names else [None]
     files = []
     for day in days:
         part = rows if day is None else rows.filter(pc.equal(rows.column(NIGHT), day)).drop_columns([NIGHT])
         writer = FileWriter(staging / f"{day}.parquet", None if day is None else day.isoformat(), part.schema)
-        writer.write(part)
+        for whole in _in_groups(part, more):
+            writer.write(whole)
         files.append(writer.close())
     return files
+
+
+def _in_groups(rows: pa.Table, more: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The rows of a file as its writer would have them from one frame: row groups in one piece each."""
+    waiting = [rows]
+    for each in more:
+        waiting.append(each.select(rows.column_names))
+        while (many := sum(part.num_rows for part in waiting)) >= 2 * ROWS_PER_GROUP:
+            whole = pa.concat_tables(waiting)
+            yield whole.slice(0, ROWS_PER_GROUP).combine_chunks()
+            waiting = [whole.slice(ROWS_PER_GROUP, many)]
+    yield pa.concat_tables(waiting).combine_chunks() if len(waiting) > 1 else waiting[0]
 
 
 def _fitted(name: str, rows: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -9,13 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.cohort import bucket
 from features.errors import ContractError
-from features.tables import NO_TIME
+from features.tables import NO_DAY, NO_TIME
 from models.prioritise import (
     ADDED,
     BY_LOT,
@@ -30,9 +31,13 @@ from models.prioritise import (
     Floor,
     counted,
     draw_control,
+    in_numbers,
+    in_order,
+    joined_to,
     net_value,
     not_listed_before,
     overbooked,
+    placed,
     rank,
 )
 from tests.worlds.ranked import TERMS, accounts, arms
@@ -636,3 +641,96 @@ def test_no_hardship_is_ever_listed_by_the_new_order_alone(seed, places):
     vulnerable = set(rows["debtor_id"][rows["hardship"]])
     listed = [set(rows["debtor_id"][ranks["group"] == "worklist"]) & vulnerable for ranks in (after, former)]
     assert listed[0] <= listed[1]
+
+
+# --- shards ----------------------------------------------------------------------------------------------------------
+
+QUEUES = ("small", "other")
+
+
+@st.composite
+def books(draw) -> pd.DataFrame:
+    """Accounts of few debtors, of few values so that many are equal, with all that decides a group."""
+    many = draw(st.integers(1, 30))
+    rows = []
+    for number in range(many):
+        whose = draw(st.integers(0, 12))
+        row = {
+            "account_id": f"{draw(st.sampled_from(['a', 'B', 'é', 'z9']))}{number}",
+            "debtor_id": f"d{whose}",
+            "queue": draw(st.sampled_from(QUEUES)),
+            "group": draw(st.sampled_from(["permitted", "permitted", "permitted", "deferred", "excluded"])),
+            "appointment_at": draw(st.sampled_from([NO_TIME, NO_TIME, NO_TIME, 5])),
+            "legal_deadline_on": draw(st.sampled_from([NO_DAY, NO_DAY, NO_DAY, 7, 9])),
+            "net_value": draw(st.sampled_from([-5, 100, 200])),
+            "expected_recovery": draw(st.sampled_from([10, 20])),
+            "days_past_due": draw(st.sampled_from([3, 40, 400])),
+            "fx": draw(st.sampled_from([1.0, 1.0, 1.0, float("nan")])),
+            "hardship": draw(st.sampled_from([False, False, True])),
+            "self_cure": draw(st.sampled_from([False, False, True])),
+            "waiting_since": draw(st.integers(0, 90)),
+        }
+        rows.append(row)
+    return accounts(*rows)
+
+
+@settings(deadline=None)
+@given(books(), st.randoms(use_true_random=False), st.integers(0, 3), st.sampled_from([0.0, 0.3]))
+def test_shards_ranked_by_numbers_are_ranked_as_all_accounts_by_their_ids(rows, chance, most, share):
+    """Debtors cut into shards, each text a number that rises as the texts do: arms, groups, ranks and heads are those
+    of the whole frame.
+    """
+    capacity, as_of = {"default": most, "small": 1}, 100
+    terms, floor = ControlTerms(0.2, 30, 5, 0.2), Floor(20, share)
+    held = draw_control(rows, pd.DataFrame(), as_of, terms)
+    down = not_listed_before(rows, held, capacity, rows["net_value"] * -1)
+    whole = rank(rows.assign(held_down=down), held, capacity, as_of, floor)
+    homes = {name: chance.randrange(3) for name in sorted(set(rows["debtor_id"]))}
+    shards = [rows[rows["debtor_id"].map(homes) == shard] for shard in range(3)]
+    apart = pd.concat(shards).rename_axis("at").reset_index()
+    texts = {name: pa.chunked_array([pa.array(each[name], pa.large_string()) for each in shards]) for name in IDS}
+    coded = apart.assign(account_id=in_numbers(texts["account_id"])[0], group=apart["group"].astype("category"))
+    coded["debtor_id"], names = in_numbers(texts["debtor_id"])
+    pd.testing.assert_frame_equal(draw_control(coded, pd.DataFrame(), as_of, terms, names), held)
+    numbered = held.assign(debtor_id=held["debtor_id"].map({name: at for at, name in enumerate(names)}))
+    coded["held_down"] = not_listed_before(coded, numbered, capacity, coded["net_value"] * -1)
+    found = placed(coded, numbered, capacity, as_of, floor)
+    ids, head = apart["account_id"].to_numpy(), found["head"].to_numpy()
+    joined = joined_to(found, ids)
+    told = found.assign(
+        head=[ids[at] if at >= 0 else "" for at in head], joined_accounts=[joined.get(at, "") for at in range(len(ids))]
+    ).set_axis(apart["at"])
+    for name in ("group", "rank", "head", "joined_accounts", "listed_by", "would_rank"):
+        assert told[name].astype(object).sort_index().tolist() == whole[name].tolist(), name
+    beyond = apart.assign(line=found["line"])[(found["group"] == "below_capacity").to_numpy()].sort_values("line")
+    assert beyond["account_id"].tolist() == in_order(rows[whole["group"] == "below_capacity"])["account_id"].tolist()
+
+
+IDS = ("account_id", "debtor_id")
+
+
+@settings(deadline=None)
+@given(books(), st.integers(0, 3))
+def test_the_list_is_that_of_a_plain_loop(rows, most):
+    """Every debtor whose best account may be worked and is worth it, in the order of the contract, as many as fit."""
+    capacity = {"default": most, "small": 1}
+    found = rank(rows, arms(), capacity)
+    bound = (rows["appointment_at"] != NO_TIME) | (rows["legal_deadline_on"] != NO_DAY)
+    open_ones = rows["group"].eq("permitted") & rows["fx"].notna() & (rows["net_value"] > 0)
+    open_ones &= ~rows["self_cure"] | bound
+    # One that is bound is called at any value: what is no value here is so by the value alone.
+    keyed = [
+        (row.appointment_at == NO_TIME, row.legal_deadline_on if row.legal_deadline_on != NO_DAY else 10**9,
+         -row.net_value, -row.expected_recovery, row.account_id, row.debtor_id, row.queue)
+        for row in rows[open_ones].itertuples()
+    ]  # fmt: skip
+    seen, told, taken = set(), {}, dict.fromkeys(QUEUES, 0)
+    for *_, account, debtor, queue in sorted(keyed):
+        if debtor not in seen:
+            seen.add(debtor)
+            told.setdefault(queue, []).append((not bound[rows["account_id"] == account].item(), account))
+    for queue, heads in told.items():
+        first = [account for _, account in sorted(heads, key=lambda each: each[0])]
+        taken[queue] = first[: capacity.get(queue, most)]
+        listed = rows["account_id"][(found["group"] == "worklist") & (rows["queue"] == queue)]
+        assert set(listed) == set(taken[queue])

@@ -80,7 +80,7 @@ def test_open_items_add_up_to_what_the_books_say_is_owed(shards):
 def told(shards, excluded: tuple[str, ...] = ()) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
     job, _, parts = shards
     ranked = pd.DataFrame({"debtor_id": list(excluded), "group": ["excluded"] * len(excluded)}, dtype="str")
-    return receivables_of([items for items, _ in parts], [owing for _, owing in parts], ranked, job)
+    return receivables_of([items for items, _ in parts], [owing for _, owing in parts], [ranked], job)
 
 
 def test_debtors_come_by_what_is_past_due_and_the_worst_item_says_the_level(shards):
@@ -121,7 +121,7 @@ def test_whom_the_night_leaves_alone_is_not_dunned_and_nobody_reads_why(shards, 
     worst = debtors[debtors["dunning_level"] > 0]["debtor_id"].iloc[0]
     job, _, parts = shards
     ranked = pd.DataFrame({"debtor_id": [worst], "group": [group]}, dtype="str")
-    held, _, _ = receivables_of([items for items, _ in parts], [owing for _, owing in parts], ranked, job)
+    held, _, _ = receivables_of([items for items, _ in parts], [owing for _, owing in parts], [ranked], job)
     own = held[held["debtor_id"] == worst]
     assert (set(own["held"]), own["dunning_level"].sum()) == ({"left"}, 0)
 

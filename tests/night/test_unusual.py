@@ -9,6 +9,7 @@ import json
 import stat
 import zipfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,7 +58,7 @@ def told(params: Params, *shards: World, **own) -> tuple[pd.DataFrame, dict]:
     for world in shards:
         tables = world.tables(categorical=True)
         seen = SimpleNamespace(tables=tables, ledger=history(tables, Terms(decimals=DECIMALS)))
-        parts.append(Readings(*unusual_shard(its, seen)))
+        parts.append(partial(Readings, *unusual_shard(its, seen)))
     return unusual_of(parts, its)
 
 

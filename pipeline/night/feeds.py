@@ -78,7 +78,8 @@ def late_books(
 def check_late_money(store: Store, versions: Mapping[str, int], night: int, params: Params, rows: pd.DataFrame) -> None:
     """Raise NightMissing where more than ingest.max_late_share of the scorable money lies in late books.
 
-    rows: one per scorable account, with portfolio, currency and balance. Money without a rate is not counted.
+    rows: balance by portfolio and currency of the scorable accounts, or of parts of them. Money without a rate is not
+    counted.
     """
     late, _ = late_books(store, night, params, versions)
     if not late or rows.empty:

@@ -223,8 +223,10 @@ def make_night(
     give_back(many)
     if not many:
         raise NightMissing.nobody(as_of)
-    money = pd.concat([one.read("rows", ["portfolio", "currency", "balance"]) for one in worked], ignore_index=True)
-    check_late_money(store, job.versions, job.as_of, params, money)
+    books, money = ["portfolio", "currency"], []
+    for one in worked:
+        money.append(one.read("rows", [*books, "balance"]).groupby(books, as_index=False)["balance"].sum())
+    check_late_money(store, job.versions, job.as_of, params, pd.concat(money, ignore_index=True))
     with stages.stage("rank"):
         ranked = rank_night(store, job, worked)
     give_back(many)

@@ -12,7 +12,8 @@ import pyarrow as pa
 from pandas.api.types import union_categoricals
 
 from features.aliases import known_before, renamed
-from features.members import in_arrow, places_in
+from features.days import day_of_text
+from features.members import among, in_arrow, places_in
 from features.tables import NO_DAY
 from models.agents import FAIR, shared_out, spread
 from models.prioritise import (
@@ -205,7 +206,7 @@ def rank_night(store: Store, job: Job, worked: Sequence[Finished]) -> Ranked:
     terms = night_terms(worked, params)
     core, names, files, options, lacking = _core(worked, terms, job)
     starts = np.append(0, np.cumsum([one.sizes["rows"] for one in worked]))
-    earlier = store.read("assignments", [*REMEMBERED, "as_of"], before=job.as_of)
+    earlier = former_nights(store, job.as_of)
     persons = store.persons(job.versions)
     called = known_before(persons.links, job.as_of) if persons is not None else {}
     last_agents = _last_agents(earlier, called)
@@ -396,6 +397,24 @@ def _agents(rows: pd.DataFrame, before: Mapping[str, str], params: Params) -> tu
     return agent, warnings
 
 
+def former_nights(store: Store, before: int) -> pd.DataFrame:
+    """REMEMBERED and as_of of the nights before a day: of each debtor the newest row whose span still runs on the day
+    before, or later, and every row that an agent had. Night by night, the newest first: what every night says again is
+    held once.
+    """
+    nights = sorted((day_of_text(night) for night in store.files("assignments") if night is not None), reverse=True)
+    had, runs = [], []
+    for night in (night for night in nights if night < before):
+        rows = store.read("assignments", [*REMEMBERED, "as_of"], since=night, before=night + 1)
+        had.append(rows[(rows["agent"] != "").to_numpy()])
+        rows = rows[((rows["arm"] != "") & (rows["until_on"] >= before)).to_numpy()].drop_duplicates("debtor_id")
+        for later in runs:
+            rows = rows[~among(rows["debtor_id"], later["debtor_id"])]
+        runs.append(rows)
+    found = [rows for rows in (*runs, *had) if len(rows)]
+    return pd.concat(found, ignore_index=True).drop_duplicates() if found else pd.DataFrame()
+
+
 def standing_arms(earlier: pd.DataFrame, names: Mapping[str, str], as_of: int) -> pd.DataFrame:
     """The newest arm of each debtor. names: debtors that were found to be another one; of the spans of one person that
     still run, one over which the lot decided stands, of these the one that began first.
@@ -415,7 +434,7 @@ def standing_arms(earlier: pd.DataFrame, names: Mapping[str, str], as_of: int) -
 
 def held_out_on(store: Store, as_of: int, seen: View) -> pd.DataFrame:
     """The arms of the debtors of a view whom a lot holds out on a night, as that night and those before it drew."""
-    earlier = store.read("assignments", [*REMEMBERED, "as_of"], before=as_of + 1)
+    earlier = former_nights(store, as_of + 1)
     if earlier.empty:
         return pd.DataFrame({"debtor_id": pd.Series(dtype="str"), "arm": pd.Series(dtype="str")})
     persons = store.persons(store.versions())

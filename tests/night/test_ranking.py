@@ -7,10 +7,11 @@ import datetime as dt
 import pandas as pd
 import pytest
 
+from features.days import day_text
 from models.prioritise import CONTROL, TO_WORK, WORKED
 from pipeline.intake.ingest import ingest
 from pipeline.night.night import publish_night
-from pipeline.night.ranking import standing_arms
+from pipeline.night.ranking import former_nights, standing_arms
 from pipeline.store.store import Store
 from tests.worlds.deliveries import PARAMS, charge, world, write
 
@@ -68,3 +69,34 @@ def test_a_shard_without_a_scorable_account_stops_no_night(tmp_path):
     assert counts["scorable"] == 4
     nobody = publish_night(store.path, dt.date(2026, 1, 15), tmp_path / "out", params).night.counts
     assert nobody["scorable"] == 0
+
+
+class Remembering:
+    """A store of assignments alone."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self.rows = rows
+
+    def files(self, name: str) -> dict[str, list]:
+        return {day_text(night): [] for night in self.rows["as_of"].unique()}
+
+    def read(self, name: str, columns, since: int, before: int) -> pd.DataFrame:
+        return self.rows[self.rows["as_of"].between(since, before - 1)][columns].reset_index(drop=True)
+
+
+@pytest.mark.parametrize("names", [{}, NAMES])
+def test_of_former_nights_only_what_still_runs_and_who_had_an_agent_is_held(names):
+    """The arms that stand, and the agents, are those of all rows of all nights."""
+    told = [("former", CONTROL, 95, 139), ("latter", WORKED, 90, 134), ("a", CONTROL, 10, 54), ("a", WORKED, 60, 104)]
+    whole = arms(*told, ("gone", CONTROL, 20, 64))
+    whole.loc[whole["as_of"].isin([12, 61]) & (whole["debtor_id"] == "a"), "agent"] = "mia"
+    held = former_nights(Remembering(whole), AS_OF)
+    assert len(held) == 5  # three spans that run, two rows with an agent
+    both = [standing_arms(rows, names, AS_OF) for rows in (whole, held)]
+    columns = ["debtor_id", "arm", "assigned_on", "until_on", "probability"]
+    wanted, found = (
+        rows[rows["until_on"] > AS_OF].sort_values("debtor_id", ignore_index=True)[columns] for rows in both
+    )
+    pd.testing.assert_frame_equal(found, wanted)
+    assert sorted(found["debtor_id"]) == (["a", "latter"] if names else ["a", "former", "latter"])
+    assert held[held["agent"] == "mia"]["as_of"].tolist() == [61, 12]

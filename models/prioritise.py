@@ -539,8 +539,8 @@ def _taken(
 
 
 def _net_of(listed: pd.DataFrame, room: ChannelRoom) -> np.ndarray:
-    by_option = room.options.set_index(["account_no", "place"])["net_value"]
-    return by_option.reindex(pd.MultiIndex.from_frame(listed[["account_no", "option"]])).to_numpy()
+    first = np.searchsorted(room.options["account_no"].to_numpy(), listed["account_no"].to_numpy())
+    return room.options["net_value"].to_numpy()[first + listed["option"].to_numpy()]
 
 
 def overbooked(rows: pd.DataFrame, ranks: pd.DataFrame) -> list[str]:

@@ -44,6 +44,9 @@ from pipeline.night.valued import (
     core_of,
     keep,
     kept,
+    laid_options,
+    lay_options,
+    narrowed,
     night_terms,
     valued,
     with_option,
@@ -227,7 +230,7 @@ def rank_night(store: Store, job: Job, worked: Sequence[Finished]) -> Ranked:
     nobody = pd.DataFrame(index=pd.Index([], dtype=np.int64))
     of_debtor = _of_debtors(tonight, len(names))
     ranked = Ranked(files, starts, found, of_debtor, nobody, nobody, arms, nobody, [], {})
-    ranked = replace(ranked, moved=_moved(ranked, options, terms.value))
+    ranked = replace(ranked, moved=_moved(ranked, terms.value))
     found["rank_total"], orders = _both_orders(core, found, files, ranked.moved, capacity)
     at = ranked.positions("worklist")
     listed = ranked.of(at).set_axis(at)
@@ -245,8 +248,8 @@ def rank_night(store: Store, job: Job, worked: Sequence[Finished]) -> Ranked:
 def _core(
     worked: Sequence[Finished], terms: NightTerms, job: Job
 ) -> tuple[pd.DataFrame, pd.Series, list[Path], pd.DataFrame | None, set[str]]:
-    """(CORE of all shards with ids as numbers, the debtors' ids in their order, where the valued rows lie, every option
-    where channels have a limit, currencies without a rate).
+    """(CORE of all shards with ids as numbers, the debtors' ids in order, where the valued rows lie, what of every
+    option the room on channels asks where they have a limit, currencies without a rate).
     """
     cores, files, accounts, debtors, options, lacking = [], [], [], [], [], set[str]()
     limited = bool(job.params.worklist.channel_capacity)
@@ -258,7 +261,8 @@ def _core(
         core = core_of(rows)
         cores.append(core.assign(account_no=rows["account_no"]) if limited else core)
         if limited:
-            options.append(choices.astype({"channel": "category"}))
+            lay_options(choices, files[at])
+            options.append(narrowed(choices))
         lacking |= without
     filled = [core for core in cores if len(core)] or cores[:1]
     classes = {name: union_categoricals([core[name] for core in filled]) for name in CLASSES}
@@ -269,9 +273,8 @@ def _core(
     core["debtor_id"], names = in_numbers(pa.chunked_array(debtors))
     whole = None
     if limited:
-        filled = [each for each in options if len(each)] or options[:1]
-        whole = pd.concat([each.astype({"channel": "str"}) for each in filled], ignore_index=True)
-        whole = whole.sort_values(["account_no", "place"], ignore_index=True)
+        whole = pd.concat(options, ignore_index=True)
+        whole = whole.iloc[np.lexsort((whole["place"], whole["account_no"]))].reset_index(drop=True)
     return core, names, files, whole, lacking
 
 
@@ -296,15 +299,18 @@ def _ids_at(ranked: Ranked) -> Mapping[int, str]:
     return dict(zip(at.tolist(), ranked.of(at, ["account_id"])["account_id"], strict=True))
 
 
-def _moved(ranked: Ranked, options: pd.DataFrame | None, terms: ValueTerms) -> pd.DataFrame:
+def _moved(ranked: Ranked, terms: ValueTerms) -> pd.DataFrame:
     """By position: what is planned, and its value, where the best channel had no room left and the ranking gave
     another.
     """
     at = np.flatnonzero(ranked.found["option"].to_numpy() > 0)
-    if options is None or not at.size:
+    if not at.size:
         return ranked.moved
-    rows = ranked.of(at)
-    chosen = rows[["account_no"]].assign(place=rows["option"]).merge(options, on=["account_no", "place"])
+    rows, chosen = ranked.of(at), []
+    for shard, own in rows.groupby("shard"):
+        wanted = own[["account_no"]].assign(place=own["option"])
+        chosen.append(wanted.merge(laid_options(ranked.files[int(shard)]), on=["account_no", "place"]))
+    chosen = pd.concat(chosen, ignore_index=True)
     rows = with_option(rows.drop(columns=[*PLANNED, *VALUE_COLUMNS]), chosen, terms)
     rows = with_orders(rows.drop(columns=OF_ORDERS), terms)
     changed = [*dict.fromkeys((*PLANNED, *VALUE_COLUMNS, *OF_ORDERS)), *_COPIES]

@@ -13,7 +13,7 @@ import pandas as pd
 from pyarrow import feather
 
 from features.currencies import DECIMALS
-from features.tables import NO_DAY, NO_TIME
+from features.tables import CHANNELS, NO_DAY, NO_TIME
 from models.effect import BANDS
 from models.ladder import said_bands
 from models.prioritise import ADDED, NO_RATE, TOTAL, ValueTerms, net_value, worth
@@ -152,6 +152,23 @@ def keep(rows: pd.DataFrame, worked: Sequence[Finished], at: int) -> Path:
     place = folder / f"{at:05d}.arrow"
     feather.write_feather(rows, place, compression="lz4")
     return place
+
+
+def narrowed(options: pd.DataFrame) -> pd.DataFrame:
+    """What models.prioritise.ChannelRoom asks of options, some twenty bytes each."""
+    channel = pd.Categorical(options["channel"].astype("str"), categories=list(CHANNELS))
+    kinds = {"account_no": "int64", "place": "int32", "attempts": "int64", "net_value": "int64"}
+    return options[list(kinds)].astype(kinds).assign(channel=channel)
+
+
+def lay_options(options: pd.DataFrame, place: Path) -> None:
+    """Lays every option of a shard beside its valued rows."""
+    feather.write_feather(options, place.with_suffix(".options"), compression="lz4")
+
+
+def laid_options(place: Path) -> pd.DataFrame:
+    """The options of `lay_options`."""
+    return feather.read_feather(place.with_suffix(".options"), use_threads=False, memory_map=False)
 
 
 def kept(place: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:

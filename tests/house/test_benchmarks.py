@@ -1,5 +1,6 @@
 """What benchmarks print of themselves: their made-up deliveries, the notebook's features, and a page without a typed
-figure (benchmarks/increments.py, benchmarks/growth.py, benchmarks/notebook.py, benchmarks/composed.py).
+figure (benchmarks/increments.py, benchmarks/growth.py, benchmarks/held.py, benchmarks/notebook.py,
+benchmarks/composed.py).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import composed, growth, increments, notebook
+from benchmarks import composed, growth, held, increments, notebook
 
 
 def test_the_page_is_what_is_kept():
@@ -106,3 +107,14 @@ def test_a_step_that_is_done_is_not_done_again(tmp_path):
         growth._step(tmp_path, "book", lambda cpu=cpu: done.append(cpu) or {"cpu": cpu})
     assert done == [1.0]
     assert growth.steps_of(tmp_path) == {"book": {"cpu": 1.0}}
+
+
+def test_what_a_further_account_costs_is_the_slope_between_two_sizes():
+    told = {
+        1: {"known": 1_000_000, "stages": {"rank": (300.0, 2.0), "watch": (310.0, 1.0)}},
+        4: {"known": 4_000_000, "stages": {"rank": (900.0, 8.0), "watch": (340.0, 4.0)}},
+    }
+    lines = held.text(told).splitlines()
+    assert lines[2] == "| rank | 300 MiB, 2.0 s | 900 MiB, 8.0 s | 210 |"
+    assert lines[3] == "| watch | 310 MiB, 1.0 s | 340 MiB, 4.0 s | 10 |"
+    assert lines[-1] == "10,000,000 accounts: 2,080 MiB at the most."

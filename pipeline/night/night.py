@@ -283,7 +283,8 @@ def make_night(
     )
     delivered, sealed_as = store.newest(job.versions), seals(shelf)
     decided = {"found": ranked.found, "moved": ranked.moved, "listed": ranked.of_listed, "arms": ranked.arms}
-    ranks, reasons = frames_sha256(decided), {"said": said, **details.by_name()}
+    ranks = [frames_sha256(decided), *map(sha256_of, ranked.files)]
+    reasons = {"said": said, **details.by_name()}
     marks = {
         "ingest": (dict(delivered.files), [delivered.ingest_id, dict(delivered.versions)]),
         "inputs": (dict(job.versions), inputs),

@@ -302,8 +302,9 @@ def _check_sound(place: Path, names: Iterable[str]) -> None:
     """StoreDamaged where one of these files of a finished shard is gone, or is not what its seal says."""
     try:
         seals = unsealed(place / SEAL)
-        if any(sha256_of(place / f"{name}.arrow") != seals[name]["sha256"] for name in names):
-            raise StoreDamaged.stage(place.name)
+        for name in names:
+            if sha256_of(place / f"{name}.arrow") != seals[name]["sha256"]:
+                raise StoreDamaged.stage(place.name)
     except (OSError, KeyError):
         raise StoreDamaged.stage(place.name) from None
 

@@ -316,7 +316,7 @@ def test_kept_params_that_are_not_what_was_kept_are_refused(own):
 def test_a_night_that_differs_says_where_and_with_which_code(own, monkeypatch, capsys):
     """The published list stands: what was made again lies in a folder of its own."""
     monkeypatch.setattr(
-        "pipeline.night.ranking.said_bands", lambda rows, rung: rows["debtor_id"].astype("str").str[:0] + "none"
+        "pipeline.night.valued.said_bands", lambda rows, rung: rows["debtor_id"].astype("str").str[:0] + "none"
     )
     monkeypatch.setattr("pipeline.night.pins.code_sha256", lambda: "0" * 64)
     before = everything(own / "out")

@@ -1,4 +1,6 @@
-"""Tables of all accounts come part by part, shard by shard, and give the bytes that they would give in one frame."""
+"""Tables of all accounts are laid down part by part, shard by shard, and come in their order; what a night ranks is the
+valued rows of shards (pipeline/night/valued.py), of which it holds a bounded number of bytes.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +18,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from features.currencies import DECIMALS
 from models import prioritise
 from pipeline.night import ranking, tables
 from pipeline.night.night import job_for
 from pipeline.night.ranking import rank_night
 from pipeline.night.shards import FRAMES, Finished, Worked, finished, keep, work_shards
 from pipeline.night.worklist import _next_in_line, _scores, assignments
-from pipeline.pages import parquet_file
-from pipeline.pages.csv_file import csv_text, write_csv
-from pipeline.pages.parquet_file import write_published
 from pipeline.pages.parts import Streamed, parts_of
 from pipeline.params import load
 from pipeline.store.store import Store
@@ -36,44 +32,6 @@ from tests.worlds.houses import NIGHT
 
 MOST_BYTES = 300  # an account that is ranked, in arrays and texts; its row alone, with its texts, is more
 ROWS_OF_NIGHT = ("account_id", "debtor_id", "portfolio", "currency", "net_value", "p_recovered")
-
-
-def cut(frame: pd.DataFrame, ends: list[int]) -> Streamed:
-    places = [0, *sorted(ends), len(frame)]
-    parts = [frame.iloc[first:last] for first, last in zip(places[:-1], places[1:], strict=True) if last > first]
-    return Streamed(len(frame), frame.head(2), lambda: iter(parts))
-
-
-FRAME = pd.DataFrame(
-    {
-        "account_id": pd.Series(
-            [f"=a{number}" if number % 7 == 0 else f"a{number}" for number in range(40)], dtype="str"
-        ),
-        "as_of": [None if number % 5 == 0 else dt.date(2026, 1, 1 + number % 28) for number in range(40)],
-        "currency": pd.Series(["EUR", "JPY"] * 20, dtype="str"),
-        "balance": np.arange(40) * 101,
-        "p_recovered": np.where(np.arange(40) % 3 == 0, np.nan, np.arange(40) / 40),
-    }
-)
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.lists(st.integers(0, 40), max_size=6))
-def test_a_table_in_parts_gives_the_bytes_of_one_frame(tmp_path_factory, ends):
-    folder = tmp_path_factory.mktemp("parts")
-    write_csv(cut(FRAME, ends), DECIMALS, "EUR", folder / "parts.csv")
-    assert (folder / "parts.csv").read_bytes().decode() == csv_text(FRAME, DECIMALS, "EUR")
-    write_published(FRAME, DECIMALS, folder / "whole.parquet")
-    write_published(cut(FRAME, ends), DECIMALS, folder / "parts.parquet")
-    assert (folder / "parts.parquet").read_bytes() == (folder / "whole.parquet").read_bytes()
-
-
-def test_a_table_of_several_row_groups_gives_the_bytes_of_one_frame(tmp_path):
-    many = parquet_file.ROWS_PER_GROUP + 3_000
-    frame = pd.DataFrame({"rank": np.arange(many), "fx": np.arange(many) % 977 / 7})
-    write_published(frame, DECIMALS, tmp_path / "whole.parquet")
-    write_published(cut(frame, [70_001, 900_000, many - 1]), DECIMALS, tmp_path / "parts.parquet")
-    assert (tmp_path / "parts.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
 
 
 @pytest.fixture(scope="module")

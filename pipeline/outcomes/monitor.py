@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,10 @@ import pandas as pd
 from features.catalogue import CATALOGUE
 from features.cohort import scorable
 from features.currencies import DECIMALS
-from features.days import date_of
+from features.days import date_of, day_of_text
 from features.labels import labels
 from features.ledger import history
+from features.members import among
 from features.tables import InnerTables
 from features.terms import Reach
 from models.drift import Reference
@@ -45,6 +47,7 @@ YOUNG_BACK, OLD_BACK = 4, 8  # nights a week apart of which early payments are c
 LISTS_BACK = (
     60  # newest matured nights whose every row is judged; of older ones only those on which somebody was assigned
 )
+OF_ARMS = ("debtor_id", "arm", "assigned_on", "until_on", "probability", "as_of")
 ASSIGNED = (
     "account_id",
     "debtor_id",
@@ -112,17 +115,12 @@ def _looked_back(
 ) -> LookedBack:
     """tonight: of ASSIGNED at least the columns of arms. rows: scorable accounts; shown: of each shard."""
     params = job.params
-    earlier = store.read("assignments", list(ASSIGNED), before=job.as_of)
     paid = store.complete_through().get("payments") is not None
     complete = payments_through(store, before=job.as_of) if paid else {}  # by portfolio: a book may stop early
-    nights: list[int] = []
-    wanted = earlier.reindex(columns=list(ASSIGNED))
-    if len(earlier) and complete:
-        mature = earlier[earlier["as_of"] + params.label.gap_days <= max(complete.values())]
-        nights = sorted(mature["as_of"].unique().tolist())
-        newest = set(nights[-LISTS_BACK:])
-        wanted = mature[mature["as_of"].isin(newest) | (mature["as_of"] == mature["assigned_on"])]
-    weekly = a_week_apart(earlier["as_of"].unique() if len(earlier) else (), nights, complete)
+    former = nights_of(store, job.as_of)
+    nights = [night for night in former if complete and night + params.label.gap_days <= max(complete.values())]
+    weekly = a_week_apart(former, nights, complete)
+    earlier = _earlier(store, former, set(nights[-LISTS_BACK:]), set(nights), set(weekly))
     asked = partial(_outcomes, job, sorted({*nights, *weekly}), weekly, complete)
     parts = list(map_shards(asked, range(store.shards), params.engine)) if nights or weekly else []
     found = pd.concat([part[0] for part in parts], ignore_index=True) if parts else None
@@ -130,20 +128,60 @@ def _looked_back(
     early = pd.concat([part[2] for part in parts], ignore_index=True) if weekly else None
     said = matured(store, job.versions, job.as_of, params)
     return LookedBack(
-        _matured(wanted, found if nights else None),
-        _arms(earlier, tonight),
+        _matured(earlier.judged, found if nights else None),
+        _arms(earlier.armed, tonight),
         _drift(job, rows, [one.spread for one in shown]),
         rows,
-        _of_spans(contacted, wanted) if contacted is not None else None,
+        _of_spans(contacted, earlier.judged) if contacted is not None else None,
         rung,
         fresh_draws(store, job.as_of),
         None if params.reminders is None and said.empty else said,
         None if params.reminders is None else curves(pd.concat([one.late for one in shown], ignore_index=True)),
         lateness(job, complete or None, store, [one.month for one in shown]),
         _in_units(tonight) if len(tonight) else None,
-        None if early is None else _early(earlier, early, set(nights)),
+        None if early is None else _early(earlier.weekly, early, set(nights)),
         _taught_auc(job),
         pd.concat([one.unseen for one in shown]).groupby("column")["accounts"].sum().to_dict(),
+    )
+
+
+class Earlier(NamedTuple):
+    """What the monitor asks of former nights, each in the order of the nights.
+
+    judged  ASSIGNED of matured nights: every row of the newest, of older ones those on which somebody was assigned
+    armed   of every debtor that was ever assigned, the newest row that says so
+    weekly  rows of the nights whose early payments are counted
+    """
+
+    judged: pd.DataFrame
+    armed: pd.DataFrame
+    weekly: pd.DataFrame
+
+
+def nights_of(store: Store, before: int) -> list[int]:
+    """Nights before a day of which any assignment is kept, in their order."""
+    days = sorted(day_of_text(night) for night in store.files("assignments") if night is not None)
+    return [day for day in days if day < before and len(store.read("assignments", ["rank"], since=day, before=day + 1))]
+
+
+def _earlier(store: Store, former: Sequence[int], whole: set[int], mature: set[int], weekly: set[int]) -> Earlier:
+    """Former nights one at a time, the newest first, so that what every night says again is held once. whole, mature:
+    matured nights of which every row is judged, and all of them.
+    """
+    judged, armed, counted = [], [], []
+    for night in reversed(former):
+        rows = store.read("assignments", list(ASSIGNED), since=night, before=night + 1)
+        if night in mature:
+            judged.append(rows if night in whole else rows[(rows["as_of"] == rows["assigned_on"]).to_numpy()])
+        if night in weekly:
+            counted.append(rows[["account_id", "debtor_id", "group", "as_of", "p_recovered"]])
+        rows = rows.loc[(rows["arm"] != "").to_numpy(), list(OF_ARMS)].drop_duplicates("debtor_id", keep="last")
+        for later in armed:
+            rows = rows[~among(rows["debtor_id"], later["debtor_id"])]
+        armed.append(rows)
+    nothing = pd.DataFrame(columns=list(ASSIGNED))
+    return Earlier(
+        *(pd.concat(part[::-1], ignore_index=True) if part else nothing for part in (judged, armed, counted))
     )
 
 
@@ -197,8 +235,8 @@ def _matured(wanted: pd.DataFrame, outcomes: pd.DataFrame | None) -> pd.DataFram
 
 def _arms(*assigned: pd.DataFrame) -> pd.DataFrame:
     """The newest arm of every debtor that was ever assigned; frames in the order of their nights."""
-    columns = ["debtor_id", "arm", "assigned_on", "until_on", "probability"]
-    held = [frame.loc[frame["arm"] != "", [*columns, "as_of"]] for frame in assigned if not frame.empty]
+    columns = list(OF_ARMS[:-1])
+    held = [frame.loc[frame["arm"] != "", list(OF_ARMS)] for frame in assigned if not frame.empty]
     if not held:
         return pd.DataFrame(columns=columns)
     armed = pd.concat(held).astype({"debtor_id": "str", "arm": "str"}).sort_values("as_of", kind="stable")

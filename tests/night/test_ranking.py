@@ -7,13 +7,13 @@ import datetime as dt
 import pandas as pd
 import pytest
 
-from features.days import day_text
 from models.prioritise import CONTROL, TO_WORK, WORKED
 from pipeline.intake.ingest import ingest
 from pipeline.night.night import publish_night
 from pipeline.night.ranking import former_nights, standing_arms
 from pipeline.store.store import Store
 from tests.worlds.deliveries import PARAMS, charge, world, write
+from tests.worlds.remembering import Remembering
 
 AS_OF = 100
 NAMES = {"former": "latter"}
@@ -69,19 +69,6 @@ def test_a_shard_without_a_scorable_account_stops_no_night(tmp_path):
     assert counts["scorable"] == 4
     nobody = publish_night(store.path, dt.date(2026, 1, 15), tmp_path / "out", params).night.counts
     assert nobody["scorable"] == 0
-
-
-class Remembering:
-    """A store of assignments alone."""
-
-    def __init__(self, rows: pd.DataFrame) -> None:
-        self.rows = rows
-
-    def files(self, name: str) -> dict[str, list]:
-        return {day_text(night): [] for night in self.rows["as_of"].unique()}
-
-    def read(self, name: str, columns, since: int, before: int) -> pd.DataFrame:
-        return self.rows[self.rows["as_of"].between(since, before - 1)][columns].reset_index(drop=True)
 
 
 @pytest.mark.parametrize("names", [{}, NAMES])

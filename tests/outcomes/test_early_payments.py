@@ -6,13 +6,16 @@ import csv
 import datetime as dt
 import gzip
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from features.days import date_of
 from pipeline.outcomes.model_findings import EARLY_DAYS
-from pipeline.outcomes.monitor import a_week_apart, look_back
+from pipeline.outcomes.monitor import ASSIGNED, _arms, _earlier, a_week_apart, look_back, nights_of
 from pipeline.params import load
 from tests.worlds.houses import NIGHTS
+from tests.worlds.remembering import Remembering
 
 
 def receipts(house) -> tuple[dict[str, set[dt.date]], set[str]]:
@@ -55,3 +58,26 @@ def test_who_paid_within_a_week_of_a_night_is_who_the_receipts_say(three_nights)
 def test_a_night_counts_once_its_week_and_what_is_known_of_it_are_over(complete, nights):
     """A payment of the last of seven days is known three days later: of a night on day 90, by day 99."""
     assert a_week_apart([57, 83, 87, 90], [57], {"": complete}) == nights
+
+
+def test_former_nights_read_one_at_a_time_tell_what_all_rows_at_once_tell():
+    chance = np.random.default_rng(4)
+    rows = pd.DataFrame(dict.fromkeys(ASSIGNED, 0), index=range(400)).assign(
+        account_id=[f"a{number % 40}" for number in range(400)],
+        debtor_id=[f"d{number % 40 // 2}" for number in range(400)],
+        as_of=np.repeat(np.arange(10) * 5, 40).astype(np.int32),
+        group=chance.choice(["worklist", "held_out"], 400),
+        arm=np.repeat(chance.choice(["", "worked", "control"], 200), 2),
+        assigned_on=chance.integers(0, 3, 400) * 5,
+    )[list(ASSIGNED)]
+    former = nights_of(Remembering(rows), 45)
+    assert former == list(range(0, 45, 5))
+    found = _earlier(Remembering(rows), former, {20, 25}, {0, 5, 10, 15, 20, 25}, {10, 30})
+    before = rows[rows["as_of"] < 45]
+    mature = before[before["as_of"] <= 25]
+    wanted = mature[mature["as_of"].isin([20, 25]) | (mature["as_of"] == mature["assigned_on"])]
+    pd.testing.assert_frame_equal(found.judged, wanted.reset_index(drop=True))
+    weekly = before.loc[before["as_of"].isin([10, 30]), list(found.weekly)]
+    pd.testing.assert_frame_equal(found.weekly, weekly.reset_index(drop=True))
+    pd.testing.assert_frame_equal(_arms(found.armed), _arms(before))
+    assert len(found.armed) == len(_arms(before)) < len(before) / 8

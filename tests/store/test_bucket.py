@@ -267,6 +267,21 @@ def test_where_another_machine_came_in_nothing_of_a_dead_run_is_gone_on_with(buc
     assert read(bucket.out) == NIGHT | {"b.txt": "whole", "c.txt": "next"}
 
 
+def test_what_lost_is_not_gone_on_with(bucket):
+    """Of a night the store may have lost alone: its list goes too."""
+    put(bucket.out, NIGHT)
+    with pytest.raises(Lost, match="Another run changed"):
+        lost_at(bucket.out, {"a.txt": "half"})
+    put(bucket.out, {"c.txt": "next"})
+    assert read(bucket.out) == NIGHT | {"c.txt": "next"}
+
+
+def lost_at(url: str, files: dict[str, str]) -> None:
+    with copy_of(url, changes=True) as copy:
+        written(copy.folder, files)
+        raise Lost.to_another("s3://another/store")
+
+
 def test_what_is_laid_out_in_part_is_laid_out_anew(bucket, monkeypatch, tmp_path):
     put(bucket.out, NIGHT)
     elsewhere(monkeypatch, tmp_path, "another")

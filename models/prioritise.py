@@ -112,11 +112,10 @@ def worth(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
     own_days_to_pay where a model tells when an account pays (NaN: its portfolio's mean). Without a rate fx and
     worth are NaN.
     """
-    currency, portfolio = rows["currency"].astype("str"), rows["portfolio"].astype("str")
-    fx = currency.map({name: float(rate) for name, rate in terms.fx.items()}).to_numpy(dtype=np.float64)
-    minor = currency.map({name: 10.0**decimals for name, decimals in terms.decimals.items()}).to_numpy(dtype=np.float64)
+    fx = _looked_up(rows["currency"], terms.fx)
+    minor = _looked_up(rows["currency"], {name: 10.0**decimals for name, decimals in terms.decimals.items()})
     share, annual_rate, days = (
-        portfolio.map(dict(by)).to_numpy(dtype=np.float64) for by in (terms.share, terms.annual_rate, terms.days_to_pay)
+        _looked_up(rows["portfolio"], by) for by in (terms.share, terms.annual_rate, terms.days_to_pay)
     )
     if "own_days_to_pay" in rows:
         own = rows["own_days_to_pay"].to_numpy(dtype=np.float64)
@@ -136,21 +135,25 @@ def worth(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
     )
 
 
-def net_value(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
+def _looked_up(cells: pd.Series, told: Mapping[str, float]) -> np.ndarray:
+    """float64: what is told of each cell's text, asked once for each that there is; NaN where nothing is."""
+    codes, names = pd.factorize(cells)
+    return np.array([*(told.get(str(name), np.nan) for name in names), np.nan], np.float64)[codes]
+
+
+def net_value(rows: pd.DataFrame, terms: ValueTerms, found: pd.DataFrame | None = None) -> pd.DataFrame:
     """VALUE_COLUMNS per row: net_value = fx x share x terms.of / (1 + annual_rate)^(days_to_pay / 365) - contact_cost.
 
     rows: those of `worth`, channel ("" where nothing is planned: no cost), attempts (planned on it; 1 where the column
     is not there). cost_per_attempt, contact_cost (of all planned attempts) and net_value are int64 minor units of the
-    reporting currency, rounded half-even. Without a rate net_value is 0.
+    reporting currency, rounded half-even. Without a rate net_value is 0. found: `worth` of the same, where it is known.
     """
-    found = worth(rows, terms)
+    found = worth(rows, terms) if found is None else found
     unit = 10.0 ** terms.decimals[terms.reporting_currency]
     attempts = rows["attempts"].to_numpy(dtype=np.int64) if "attempts" in rows else np.ones(len(rows), np.int64)
-    channel = rows["channel"].astype("str")
-    cost = np.rint(
-        channel.map({name: attempt_cost(name, terms.costs) for name in channel.unique()}).to_numpy(dtype=np.float64)
-        * unit
-    )
+    channel = rows["channel"]
+    costs = {str(name): attempt_cost(str(name), terms.costs) for name in channel.unique()}
+    cost = np.rint(_looked_up(channel, costs) * unit)
     spent = attempts * cost
     net = np.rint(found["worth"].to_numpy() * unit - spent)
     return found.drop(columns="worth").assign(

@@ -132,8 +132,9 @@ def with_orders(rows: pd.DataFrame, terms: ValueTerms) -> pd.DataFrame:
     unit = 10.0 ** terms.decimals[terms.reporting_currency]
     told: dict[str, object] = {}
     for name, of in ORDERS.items():
-        told[f"net_{name}"] = net_value(rows, replace(terms, of=of))["net_value"]
-        told[f"worth_{name}"] = worth(rows, replace(terms, of=of))["worth"] * unit
+        found = worth(rows, replace(terms, of=of))
+        told[f"net_{name}"] = net_value(rows, replace(terms, of=of), found)["net_value"]
+        told[f"worth_{name}"] = found["worth"] * unit
     return rows.assign(**told)
 
 

@@ -9,6 +9,7 @@ policy the list ends with TREATED_COLUMNS, and proposals, routes and specialist 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,7 @@ WORDS_OF_DETAIL = WORDS | {
     "verdict": STATES,
 }
 NOTHING = {"money": NO_MONEY, "day": NO_DAY, "instant": NO_TIME}  # kind -> how whole numbers say that a cell is empty
+_COUNTED = re.compile(r"Got ([\d,]+) rows that do not\.$")  # of features.schemas.failures
 CLOCK = r"([01]\d|2[0-3]):[0-5]\d|24:00"
 
 
@@ -147,16 +149,20 @@ def _of_table(name: str, table: Table, currencies: set[str]) -> list[str]:
         _name_currencies(table, currencies)
         once = rule("name each account once", lambda ids: ~ids.duplicated())
         return _form(name, table) + _of_rows(name, table, once)
-    numbers, found = [], dict[str, None]()
+    numbers, found = [], dict[str, int]()
     for part in table.read():
         _name_currencies(part, currencies)
-        found |= dict.fromkeys(_of_rows(name, part))
+        for said in _of_rows(name, part):
+            many = _COUNTED.search(said)
+            wrong = said[: many.start()] if many else said
+            found[wrong] = found.get(wrong, 0) + (int(many[1].replace(",", "")) if many else 0)
         if "account_id" in part:
             numbers.append(account_number(part["account_id"].astype("str")))
-    told = np.sort(np.concatenate(numbers)) if numbers else np.zeros(0, np.int64)
-    twice = int((told[1:] == told[:-1]).sum())
+    ids = np.sort(np.concatenate(numbers)) if numbers else np.zeros(0, np.int64)
+    twice = int((ids[1:] == ids[:-1]).sum())
     again = [f"Table {name!r}: column 'account_id' must name each account once. Got {twice:,} rows that do not."]
-    return _form(name, table.first) + list(found) + (again if twice else [])
+    told = [f"{wrong}Got {rows:,} rows that do not." if rows else wrong for wrong, rows in found.items()]
+    return _form(name, table.first) + told + (again if twice else [])
 
 
 def _of_rows(name: str, frame: pd.DataFrame, once: Check | None = None) -> list[str]:

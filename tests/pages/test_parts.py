@@ -77,4 +77,6 @@ def test_an_account_that_two_parts_name_breaks_the_rule_of_one_table():
     (said,) = _of_table("excluded", cut(twice, [7, 20]), named)
     assert said == "Table 'excluded': column 'account_id' must name each account once. Got 1 rows that do not."
     wrong = fine.assign(p_recovered=2.0, rule="")
-    assert len(_of_table("excluded", cut(wrong, [7, 20]), named)) == 2
+    told = _of_table("excluded", wrong, named)
+    assert len(told) == 2
+    assert _of_table("excluded", cut(wrong, [7, 20]), named) == told

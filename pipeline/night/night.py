@@ -139,9 +139,10 @@ def publish_night(
         )
         outputs = {"manifest": sha256_of(folder / MANIFEST), "remembered": remembered(Store(store_path), night)}
         Stamps(out, night).mark({**made.marks, "publish": (pinned, outputs)})
+        published = Published(folder, made.night)
         let_go(out, as_of)
         clear_shelves(out)
-    return Published(folder, made.night)
+    return published
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -25,10 +25,16 @@ STATES_SAID = {
 
 @dataclass(frozen=True)
 class Published:
-    """A published night, and its first rows for the terminal."""
+    """A published night, and its first rows for the terminal. Made while tables that are read in parts are there still;
+    what it tells rests on none of them.
+    """
 
     folder: Path
     night: Night
+    why_empty: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "why_empty", [] if len(self.night.worklist) else _why_empty(self.night))
 
     def text(self, rows: bool = False) -> str:
         """rows: whether the first of the list may be shown, which name accounts: on a terminal, in no log."""
@@ -38,7 +44,7 @@ class Published:
         lines += [f"Warning: {warning}" for warning in self.night.manifest["warnings"]]
         lines += _of_the_monitor(self.night)
         lines += _of_the_order(self.night)
-        shown = ["The list is empty.", *_why_empty(self.night)] if not len(listed) else []
+        shown = ["The list is empty.", *self.why_empty] if not len(listed) else []
         if rows and len(listed):
             shown = [_first_rows(listed, self.night.reporting_currency)]
         return "\n".join(

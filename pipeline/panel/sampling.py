@@ -65,7 +65,11 @@ class Sampled:
             f"{row['debtors']:,.0f} of {row['debtors_whole']:,.0f} debtors, {row['rows']:,.0f} of "
             f"{row['rows_whole']:,.0f} rows, {row['total']:,.0f} of {row['total_whole']:,.0f} that recovered, "
             f"{late['total']:,.0f} of {late['total_whole']:,.0f} that defaulted. "
-            f"Intervals of recovery are {row['wider']:.1f} times as wide as those of all debtors."
+            + (
+                f"Intervals of recovery are {row['wider']:.1f} times as wide as those of all debtors."
+                if row["wider"] == row["wider"]
+                else "Too few outcomes are known to say how much wider intervals are."
+            )
         )
 
 

@@ -276,7 +276,8 @@ def _studies(
     if books is not None:
         if books.workable is not None:
             workable = books.workable[trial.windows.recovery.test]
-            studies.append(lambda: {"worked_list": as_worked(evidence, workable, params)})
+            drawn = 1.0 if trial.panel.sampled is None else trial.panel.sampled.share
+            studies.append(lambda: {"worked_list": as_worked(evidence, workable, params, drawn)})
         studies.append(lambda: {"liquidation": books.placements, **fairness(trial, evidence, books.traits)})
     if trial.model.kind != AGE_BAND_TABLE:
         studies += [

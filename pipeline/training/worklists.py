@@ -52,12 +52,13 @@ def _of_shard(
     return own[able]
 
 
-def as_worked(evidence: RunEvidence, workable: np.ndarray, params: Params) -> pd.DataFrame:
+def as_worked(evidence: RunEvidence, workable: np.ndarray, params: Params, drawn: float = 1.0) -> pd.DataFrame:
     """COLUMNS: a row per queue and order, ALL_QUEUES first; counts and money are of one night, on the mean.
 
-    workable: of the test rows. money: what came in from the listed accounts, our share of it, in reporting
-    units; predicted: of the same accounts; whole: of all that could be worked, of which share is the part (95 % by
-    debtor). One account a debtor and night is listed, as in the nights.
+    drawn: share of debtors that the rows are of (cohort.sample_debtors): they fill that share of a queue's capacity,
+    and counts and money are told of the whole book. workable: of the test rows. money: what came in from the listed
+    accounts, our share of it, in reporting units; predicted: of the same accounts; whole: of all that could be worked,
+    of which share is the part (95 % by debtor). One account a debtor and night is listed, as in the nights.
     """
     judged, cohort, rows = evidence.judged(), evidence.cohort, np.flatnonzero(workable)
     if not rows.size:
@@ -72,7 +73,7 @@ def as_worked(evidence: RunEvidence, workable: np.ndarray, params: Params) -> pd
     who, weights = debtor_draws(cohort["debtor_id"].iloc[rows], params.evaluate.bootstrap_draws, params.seed)
     nights, lines = len(set(night[rows].tolist())), []
     for order, values in orders.items():
-        listed = _listed(cohort, values * ours, queue, rows, params)
+        listed = _listed(cohort, values * ours, queue, rows, params, drawn)
         for name in (ALL_QUEUES, *names):
             own = (queue[rows] == name) | (name == ALL_QUEUES)
             got = np.where(own & listed[rows], money[rows], 0.0)
@@ -82,12 +83,12 @@ def as_worked(evidence: RunEvidence, workable: np.ndarray, params: Params) -> pd
                     "queue": name,
                     "order": order,
                     "nights": nights,
-                    "workable": own.sum() / nights,
+                    "workable": own.sum() / nights / drawn,
                     "capacity": sum(params.worklist.capacity_of(each) for each in ([name] if name else names)),
-                    "listed": (own & listed[rows]).sum() / nights,
-                    "money": got.sum() / nights,
-                    "predicted": predicted[rows][own & listed[rows]].sum() / nights,
-                    "whole": money[rows][own].sum() / nights,
+                    "listed": (own & listed[rows]).sum() / nights / drawn,
+                    "money": got.sum() / nights / drawn,
+                    "predicted": predicted[rows][own & listed[rows]].sum() / nights / drawn,
+                    "whole": money[rows][own].sum() / nights / drawn,
                     "share": share,
                     "low": low,
                     "high": high,
@@ -97,16 +98,18 @@ def as_worked(evidence: RunEvidence, workable: np.ndarray, params: Params) -> pd
 
 
 def _listed(
-    cohort: pd.DataFrame, values: np.ndarray, queue: np.ndarray, rows: np.ndarray, params: Params
+    cohort: pd.DataFrame, values: np.ndarray, queue: np.ndarray, rows: np.ndarray, params: Params, drawn: float
 ) -> np.ndarray:
-    """bool per row: on the list of its night, by these values."""
+    """bool per row: on the list of its night, by these values. What is left of a place is one as often as it says."""
     held = cohort.iloc[rows][["as_of", "debtor_id", "account_id"]].assign(
         value=values[rows], queue=queue[rows], row=rows
     )
     held = held.sort_values(["as_of", "value", "account_id"], ascending=[True, False, True])
     heads = held.drop_duplicates(["as_of", "debtor_id"])
     turn = heads.groupby(["as_of", "queue"], observed=True).cumcount().to_numpy()
-    room = heads["queue"].map(params.worklist.capacity_of).to_numpy()
+    lists, which = np.unique(heads[["as_of", "queue"]].astype(str).agg("|".join, axis=1), return_inverse=True)
+    lot = np.random.default_rng(params.seed).random(len(lists))[which]
+    room = np.floor(heads["queue"].map(params.worklist.capacity_of).to_numpy() * drawn + (lot if drawn < 1 else 0.0))
     found = np.zeros(len(cohort), bool)
     found[heads["row"].to_numpy()[turn < room]] = True
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.night.terminal import Published
+from pipeline.pages.parts import Streamed
 from tests.worlds.paper_nights import empty, night
 
 
@@ -28,6 +29,20 @@ def test_an_empty_list_names_on_the_terminal_the_three_rules_that_took_most():
     full = Published(Path("out"), night()).text(rows=True)
     assert "The list is empty." not in full
     assert re.search(r"^ *queue +rank +account +balance +p ", full, re.MULTILINE)
+
+
+def test_why_a_list_is_empty_is_told_of_tables_that_are_gone_by_then():
+    """A night reads tables of many rows in parts, and clears them away once it is published."""
+    made, gone = empty(), []
+
+    def read():
+        assert not gone, "its parts were cleared away"
+        yield made.excluded.head(1).assign(rule="holiday")
+        yield made.excluded.head(1).assign(rule="holiday")
+
+    told = Published(Path("out"), replace(made, excluded=Streamed(2, made.excluded.head(1), read)))
+    gone.append("parts")
+    assert "Excluded most often by: holiday (2)" in told.text()
 
 
 def test_no_account_is_named_where_nobody_looks():

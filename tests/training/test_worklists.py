@@ -35,9 +35,9 @@ ROWS = [
 ]
 
 
-def evidence() -> tuple[RunEvidence, np.ndarray]:
+def evidence(told: list[tuple] = ROWS) -> tuple[RunEvidence, np.ndarray]:
     names = ["account_id", "debtor_id", "as_of", "portfolio", "able", "foretold", "money", "other"]
-    rows = pd.DataFrame(ROWS, columns=names)
+    rows = pd.DataFrame(told, columns=names)
     cohort = rows[["account_id", "debtor_id", "as_of", "portfolio"]].assign(
         account_no=np.arange(len(rows)), product="", currency="EUR", debtor_type="consumer", jurisdiction="FR"
     )
@@ -73,6 +73,35 @@ def test_each_queue_is_filled_to_its_capacity_with_what_may_be_worked(params):
     assert whole["money"] == pytest.approx(loans["money"] + clients["money"])
     assert (whole["capacity"], whole["workable"]) == (3, 4.0)
     pd.testing.assert_series_equal(whole, found.loc[(ALL_QUEUES, MODEL)], check_names=False)
+
+
+def test_a_sample_of_debtors_fills_its_part_of_the_capacity_and_tells_of_the_whole_book(tmp_path):
+    """A capacity of 45 filled from a tenth of 2,000 debtors would list ten times as large a part of them."""
+    chance = np.random.default_rng(8)
+    foretold = chance.lognormal(3, 1, 2_000)
+    came = foretold * (chance.random(2_000) < 0.3)
+    book = [
+        (f"A{at}", f"D{at}", 10, "loan_eu", True, worth, money, 0.0)
+        for at, (worth, money) in enumerate(zip(foretold, came, strict=True))
+    ]
+    worklist, totals = {"capacity": {"default": 45}, "agents": {}}, {"mode": "total"}
+    params = load(written_params(tmp_path / "params.yaml", tmp_path, worklist=worklist, value=totals))
+    told = []
+    for turn in range(40):
+        own = params.model_copy(update={"seed": turn})
+        part = [row for row, lot in zip(book, chance.random(2_000), strict=True) if lot < 0.1]
+        found = as_worked(*evidence(part), own, drawn=0.1).set_index(["queue", "order"])
+        told.append(found.loc[("loan_eu", LIST), ["listed", "workable", "money", "whole", "share"]])
+    means = pd.DataFrame(told).astype(float).mean()
+    whole = as_worked(*evidence(book), params).set_index(["queue", "order"]).loc[("loan_eu", LIST)]
+    assert means["listed"] == pytest.approx(45, rel=0.1)
+    assert means["workable"] == pytest.approx(2_000, rel=0.05)
+    for name in ("money", "whole", "share"):
+        assert means[name] == pytest.approx(whole[name], rel=0.25), name
+    assert set(np.unique([row["listed"] for row in told])) == {
+        40.0,
+        50.0,
+    }  # four or five of a tenth: half the times each
 
 
 def test_where_nothing_could_be_worked_no_list_is_told(params):

@@ -57,6 +57,7 @@ def test_what_is_lost_is_counted_by_hand():
     money = found.lost[found.lost["outcome"] == "recovered_amount"].iloc[0]
     assert (money["portfolio"], money["total"], money["total_whole"]) == ("cards", 500, 500)
     assert "1 of 2 debtors, 2 of 3 rows, 1 of 1 that recovered, 0 of 0 that defaulted" in found.sentence()
+    assert found.sentence().endswith("Too few outcomes are known to say how much wider intervals are.")
     assert found.facts()["recovered"]["wider"] is None
 
 

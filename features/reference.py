@@ -50,7 +50,8 @@ WHERE = """\
 `tables.py`; `doors.py`, `schemas.py` |
 | days, dates, instants; currencies and their decimals; the terms of the params | `days.py`; `currencies.py`; \
 `terms.py` |
-| what was known when; debtors that are one person | `versions.py`; `aliases.py` |
+| what was known when; debtors that are one person; which of many ids are among many others | \
+`versions.py`; `aliases.py`; `members.py` |
 | the ledger: balance, arrears, days past due on every day; what settled a debt; rolls and cures | `ledger.py`, \
 `replay.py`; `settlements.py`; `standing.py` |
 | adjustments that take a charge back; receipts of several lines; days on which a bank is open; payment holidays | \

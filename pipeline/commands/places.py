@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import click
 
-from features.errors import RecoupError
+from features.errors import CannotWrite, RecoupError
 from pipeline.store.address import AddressRefused, address_of, retold
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def on_this_disk(
     """The params and what a command is handed, with folders of this disk in the place of addresses.
 
     What a command changed comes in at its end, and where it was refused with a sentence as well, as it would stay on a
-    disk; not after a bug, a full disk or a signal. What it prints is shown once it is in force. sweeps: delete objects
-    that nothing names, where they are older.
+    disk; not after a bug, a full disk (CannotWrite) or a signal: the next command goes on from there. What it prints is
+    shown once it is in force. sweeps: delete objects that nothing names, where they are older.
     """
     asked = _asked(context, params, given)
     if not asked:
@@ -66,6 +66,8 @@ def on_this_disk(
         context.meta[BRING_IN] = bring_in
         try:
             yield _with_paths(params, here), {name: _here(value, here) for name, value in given.items()}
+        except CannotWrite:
+            raise
         except RecoupError as refusal:
             try:
                 bring_in()

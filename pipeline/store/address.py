@@ -11,21 +11,7 @@ from pathlib import Path
 from features.errors import UsageError
 
 SCHEME = "s3:"
-OTHERS = {
-    "gs:",
-    "gcs:",
-    "az:",
-    "azure:",
-    "abfs:",
-    "abfss:",
-    "wasbs:",
-    "s3a:",
-    "s3n:",
-    "hdfs:",
-    "http:",
-    "https:",
-    "file:",
-}
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # of one letter it would be a drive
 _BUCKET, _PART = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"), re.compile(r"[A-Za-z0-9!_.*'()=-]+")
 _copies: dict[Path, str] = {}  # local copy -> the address that it stands for, while this process works on it
 
@@ -68,12 +54,14 @@ class AddressRefused(UsageError):
 
 
 def address_of(place: Path) -> str | None:
-    """The address as which the place was given; None of a place on a disk. AddressRefused (2) where it is malformed."""
+    """The address as which the place was given; None of a place on a disk. AddressRefused (2) where it is malformed,
+    or of another scheme than s3, which may be written in capitals.
+    """
     scheme, *parts = place.parts or ("",)
-    if scheme in OTHERS:
-        raise AddressRefused.scheme(scheme)
-    if scheme != SCHEME:
+    if not _SCHEME.fullmatch(scheme):
         return None
+    if scheme.lower() != SCHEME:
+        raise AddressRefused.scheme(scheme)
     if (
         not parts
         or not _BUCKET.fullmatch(parts[0])

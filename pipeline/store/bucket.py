@@ -12,7 +12,7 @@ import hashlib
 import mimetypes
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from pipeline.store.files import sealed, unsealed_bytes
 from pipeline.store.refusals import Away, Lost, ObjectDamaged
 
 CURRENT, OBJECTS, SHOWN = "current.json", "_recoup/objects", "_recoup/shown.json"
+TRIES = 3  # a sweep begins again where somebody came in meanwhile
 KEPT_FOR = dt.timedelta(days=1)  # what a generation no longer names, for those who still read an older one
 AT_ONCE = 8  # requests
 # For one request: until a server is found, until it says something more, until all of a large file is through.
@@ -75,7 +76,7 @@ class Generation:
             files = {path: Kept(*file) for path, file in told["files"].items()}
             found = cls(told["number"], told["made"], files, told["links"], told["gone"])
             places = [*files, *(file.key for file in files.values()), *found.links, *found.links.values(), *found.gone]
-            if all(map(_is_below, places)):
+            if all(map(is_below, places)):
                 return found
         except (KeyError, TypeError, AttributeError):
             pass
@@ -152,7 +153,13 @@ class Bucket:
             raise ObjectDamaged.differs(f"{self.url}/{file.key}")
         return True
 
-    def _bytes(self, key: str) -> tuple[bytes, str] | None:
+    def is_in_force(self, generation: Generation) -> bool:
+        """Whether nobody came in since."""
+        found = self.current()
+        return found is not None and found[0].made == generation.made
+
+    def _bytes(self, key: str) -> tuple[bytes, str, dt.datetime] | None:
+        """Content, tag and time of an object, of one answer; None where it is not there."""
         import obstore
 
         with self._asking(puts=False):
@@ -162,7 +169,7 @@ class Bucket:
                 if _code(error) == "NoSuchBucket":
                     raise
                 return None
-            return bytes(found.bytes()), str(found.meta["e_tag"])
+            return bytes(found.bytes()), str(found.meta["e_tag"]), found.meta["last_modified"]
 
     # Changing
 
@@ -187,12 +194,13 @@ class Bucket:
 
     def show(self, new: Generation, before: Generation | None, folder: Path) -> None:
         """Put the logs of Delta tables where others look for them, oldest entry first; only once what they name is in
-        force. What a run was cut off in is made up for by the next. folder: holds the files of the new generation.
+        force. What a run was cut off in is made up for by the next, and where somebody came in since, that one shows
+        its own. folder: holds the files of the new generation.
         """
         logs = {path: file for path, file in new.files.items() if _LOG.fullmatch(path)}
         shown = self._bytes(SHOWN) if logs else None
         made = b"" if shown is None else shown[0]
-        if not logs or made == new.made.encode():
+        if not logs or made == new.made.encode() or not self.is_in_force(new):
             return
         last = before.files if before is not None and made == before.made.encode() else {}
         for path, file in sorted(logs.items()):
@@ -201,33 +209,44 @@ class Bucket:
         self._delete([path for path in last if _LOG.fullmatch(path) and path not in logs])
         self._put(SHOWN, new.made.encode())
 
-    def let_go(self, generation: Generation, until: float, but: Collection[str] = ()) -> None:
-        """Delete what had ceased to be named before a time, but for keys that are named again. until: seconds since
-        1970.
+    def let_go(self, generation: Generation, until: float, ours: Generation) -> None:
+        """Delete what had ceased to be named before a time, but for keys that are named again; nothing where ours is no
+        longer in force: who came in since may have named any. until: seconds since 1970.
         """
-        self._delete([key for key, when in generation.gone.items() if when < until and key not in but])
+        named = ours.keys()
+        gone = [key for key, when in generation.gone.items() if when < until and key not in named]
+        if gone and self.is_in_force(ours):
+            self._delete(gone)
 
     def sweep(self, age: dt.timedelta) -> int:
         """Delete what no run has come in with, and what is no longer named, where it is older than this and than what
-        is in force: whoever put that has come in, or has lost. How many objects.
+        is in force: whoever put that has come in, or has lost. How many objects. Where somebody comes in meanwhile it
+        begins again; Lost (75) where that goes on.
         """
+        for _ in range(TRIES):
+            found = self._bytes(CURRENT)
+            if found is None:
+                return 0
+            left = self._unnamed(Generation.read(found[0], self.url), found[2], age)
+            now = self._bytes(CURRENT) if left else found
+            if now is not None and now[1] == found[1]:
+                self._delete(left)
+                return len(left)
+        raise Lost.while_sweeping(self.url)
+
+    def _unnamed(self, generation: Generation, came: dt.datetime, age: dt.timedelta) -> list[str]:
+        """Keys of our shapes that the generation does not name, older than itself and than this."""
         import obstore
 
-        found = self.current()
-        if found is None:
-            return 0
-        named = found[0].keys() | {path for path in found[0].files if _LOG.fullmatch(path)}
+        named = generation.keys() | {path for path in generation.files if _LOG.fullmatch(path)}
+        limit = min(came, dt.datetime.now(dt.UTC) - age) if age else came
         with self._asking(puts=True):
-            limit = obstore.get(self._store, CURRENT).meta["last_modified"]
-            limit = min(limit, dt.datetime.now(dt.UTC) - age) if age else limit
-            left = [
+            return [
                 each["path"]
                 for batch in obstore.list(self._store)
                 for each in batch
                 if _OURS.fullmatch(each["path"]) and each["path"] not in named and each["last_modified"] < limit
             ]
-        self._delete(left)
-        return len(left)
 
     def _put(self, key: str, content: bytes | Path, mode: Any = "overwrite") -> str:
         import obstore
@@ -302,7 +321,7 @@ def _code(error: Exception) -> str:
     return found[1] if found else ""
 
 
-def _is_below(path: object) -> bool:
+def is_below(path: object) -> bool:
     return isinstance(path, str) and bool(path) and not path.startswith("/") and ".." not in path.split("/")
 
 

@@ -13,6 +13,7 @@ import datetime as dt
 import logging
 import math
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -21,14 +22,17 @@ from pathlib import Path
 
 from features.errors import CannotWrite, RecoupError
 from pipeline.store.address import stands_for
-from pipeline.store.bucket import KEPT_FOR, Bucket, Generation, Kept, at_once, keys_of
+from pipeline.store.bucket import KEPT_FOR, Bucket, Generation, Kept, at_once, is_below, keys_of
 from pipeline.store.files import private_folder, sha256_of, write_whole
 from pipeline.store.locks import only_run
-from pipeline.store.refusals import Busy, Lost, ObjectDamaged
+from pipeline.store.refusals import Busy, LeadsOut, Lost, NotStored, ObjectDamaged
+from pipeline.store.store import PENDING
 
 log = logging.getLogger("recoup")
 PLACE = "RECOUP_COPIES"  # names the folder of the copies
 TRIES = 3  # a reader begins again where what it reads was let go meanwhile
+# What only a run at work needs, or the one that goes on from it: shards of a night, files on their way in, drafts.
+_AT_WORK = re.compile(r"\.shards-[^/]*|\.([^/]*\.)?staging|\.[^/]*\.draft")
 
 
 class Copy:
@@ -124,9 +128,13 @@ class Copy:
 
     def bring_in(self, sweeps: dt.timedelta | None = None) -> None:
         """Put what the command changed, and have it in force. Lost (75) where another run came in meanwhile: then
-        nobody sees anything of it. sweeps: also delete what nothing names, where it is older than that.
+        nobody sees anything of it. Nor does anything come in where a delivery was cut off, NotStored (66), or where a
+        link leads out of the folder, LeadsOut (74). sweeps: also delete what nothing names, where it is older than
+        that.
         """
         before, url = self.generation, self.bucket.url
+        if (self.folder / PENDING).exists():  # it ends on this machine, where the files lie that it still needs
+            raise NotStored.cut_off(url)
         files, links = self._found()
         now = keys_of(files)
         if (before is None and files) or (before is not None and (now, links) != (before.files, before.links)):
@@ -143,11 +151,11 @@ class Copy:
     def _tidied(self, now: Generation, before: Generation | None, sweeps: dt.timedelta | None) -> None:
         """Show what is in force to others, and delete what no longer is."""
         self.bucket.show(now, before, self.folder)
-        if before is not None and before is not now:  # only now: what came in meanwhile may name it again
-            self.bucket.let_go(before, (dt.datetime.now(dt.UTC) - KEPT_FOR).timestamp(), now.keys())
+        if before is not None and before is not now:
+            self.bucket.let_go(before, (dt.datetime.now(dt.UTC) - KEPT_FOR).timestamp(), now)
         if sweeps is not None:
             if not sweeps:  # of a person: not even for those who read on
-                self.bucket.let_go(now, math.inf)
+                self.bucket.let_go(now, math.inf, now)
             self.bucket.sweep(sweeps)
 
     def _come_in(self, before: Generation | None, now: Mapping[str, Kept], links: Mapping[str, str]) -> None:
@@ -172,15 +180,20 @@ class Copy:
         self._forget_others(generation)
 
     def _found(self) -> tuple[dict[str, tuple[str, int]], dict[str, str]]:
-        """Files below the folder with sha256 and size, and links with where they lead. Locks and drafts are none."""
+        """Files below the folder with sha256 and size, and links with where they lead; without locks, drafts and what
+        only a run at work needs.
+        """
         files, links = {}, {}
         known = {} if self.generation is None else self.generation.files
         for top, folders, names in os.walk(self.folder):
+            folders[:] = [name for name in folders if not _AT_WORK.fullmatch(name)]
             for name in (*folders, *names):
                 place = Path(top, name)
                 path = place.relative_to(self.folder).as_posix()
                 if place.is_symlink():
                     links[path] = str(place.readlink())
+                    if not is_below(links[path]):
+                        raise LeadsOut.link(f"{self.bucket.url}/{path}")
                 elif name in names and not (name.startswith(".") and name.endswith((".lock", ".draft"))):
                     seen, was = place.stat(), known.get(path)
                     is_same = was and (seen.st_size, seen.st_mtime_ns) == (was.size, _time_of(was.sha256))

@@ -171,6 +171,24 @@ class Lost(LockHeld):
     def to_another(cls, url: str) -> Lost:
         return cls(f"Another run changed {url} meanwhile, and nothing of this one came in there. Run again.")
 
+    @classmethod
+    def while_sweeping(cls, url: str) -> Lost:
+        return cls(
+            f"Other runs changed {url} while it was looked for what nothing names, and none of that was deleted. What "
+            "this run changed is in force. Run again."
+        )
+
+
+class LeadsOut(CannotWrite):
+    """A link that another machine could not follow: no generation may name it."""
+
+    @classmethod
+    def link(cls, where: str) -> LeadsOut:
+        return cls(
+            f"{where} would be a link out of its folder, which no other machine can follow, so nothing came in there. "
+            "Remove the folder of copies (RECOUP_COPIES), and run again."
+        )
+
 
 class ObjectDamaged(ContractError):
     """An object of the bucket is gone, or is not what was put."""

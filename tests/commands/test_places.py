@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -257,6 +258,8 @@ def test_what_cannot_work_at_an_address_says_so(bucket, tmp_path, capsys):
         (("worklist", *night, "--out", bucket.store), 2, f"Store and nights cannot both lie at {bucket.store}."),
         (("status", "--store", f"s3://AKIA:{SECRET}@x/y"), 2, "An address must be s3://bucket/prefix"),
         (("status", "--store", "gs://books/a"), 2, "Got one of gs://."),
+        (("status", "--out", "OSS://books/a"), 2, "Got one of OSS://."),
+        (("verify", "--store", f"S3://{bucket.name}/x"), 66, f"There is no store at 's3://{bucket.name}/x'."),
     ):
         assert (command, recoup(folder, *command)) == (command, code)
         said = capsys.readouterr().err
@@ -285,3 +288,37 @@ def test_a_delivery_that_is_refused_leaves_what_a_folder_would_keep(bucket, tmp_
     assert recoup(folder, "ingest") == 65
     assert capsys.readouterr().out == ""
     assert bucket.objects() == {}
+
+
+def test_a_disk_that_is_full_in_a_delivery_leaves_the_bucket_and_the_next_ingest_ends_it(
+    two_nights, bucket, tmp_path, capsys, monkeypatch
+):
+    from pipeline.store.delta import DeltaTables
+
+    folder = away(tmp_path / "shop", bucket, paths={"source": str(two_nights.folder / "source")})
+    with monkeypatch.context() as patch:
+        add, added = DeltaTables.add, []
+
+        def full(self: DeltaTables, name: str, *more: object) -> None:
+            added.append(name)
+            if len(added) == 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            add(self, name, *more)
+
+        patch.setattr(DeltaTables, "add", full)
+        assert recoup(folder, "ingest") == 74
+    said = capsys.readouterr()
+    assert (said.out, "No space left on device" in said.err, len(added)) == ("", True, 2), said.err
+    assert bucket.objects() == {}
+    assert recoup(folder, "ingest") == 0
+    told = bucket.current("store")
+    assert (told["number"], told["links"], "pending.json" in told["files"]) == (1, {}, False)
+    monkeypatch.setenv("RECOUP_COPIES", str(tmp_path / "another"))
+    assert recoup(folder, "verify") == 0
+
+
+def test_a_night_that_is_refused_leaves_no_shelf_in_the_bucket(shop, bucket, capsys):
+    assert recoup(shop, "worklist", "--as-of", "2026-10-02") == 66
+    assert "needs every declared table through" in capsys.readouterr().err
+    assert not [path for path in bucket.objects() if ".shards" in path or path.endswith(".arrow")]
+    assert not [path for path in bucket.current("out")["files"] if path.startswith(".shards")]

@@ -7,9 +7,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from pipeline.store.address import address_of, called, retold, stands_for
 from pipeline.store.bucket import Bucket, Generation, Kept, keys_of
 from pipeline.store.copies import copy_of
 from pipeline.store.files import sealed, sha256_of
-from pipeline.store.refusals import Busy, Lost, ObjectDamaged, StoreDamaged
+from pipeline.store.refusals import Busy, LeadsOut, Lost, NotStored, ObjectDamaged, StoreDamaged
 from tests.worlds.buckets import CUT, CUT_AFTER, PASS, SECRET, TOO_SKEWED
 
 NIGHT = {"2026-10-01/worklist.csv": "a,b\n", "2026-10-01/manifest.json": "{}", "expired.txt": "old"}
@@ -394,6 +396,130 @@ def test_what_is_in_force_stays_so_where_its_logs_could_not_be_shown(bucket, pro
             copy.bring_in(dt.timedelta(0))
 
 
+# Somebody who comes in between two requests of another
+
+
+def between(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, then: Callable[[], None]) -> None:
+    """Another machine does something once, just after this one asked something of the bucket (a method)."""
+    asked, waiting = getattr(Bucket, name), [then]
+
+    def ask(self: Bucket, *given: object) -> object:
+        found = asked(self, *given)
+        if waiting:
+            elsewhere(monkeypatch, tmp_path, "another")
+            waiting.pop()()
+            elsewhere(monkeypatch, tmp_path, "copies")
+        return found
+
+    monkeypatch.setattr(Bucket, name, ask)
+
+
+def aged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every object is of an older second than what is in force: the time of one is told in whole seconds."""
+    unnamed = Bucket._unnamed
+    monkeypatch.setattr(
+        Bucket, "_unnamed", lambda self, named, came, age: unnamed(self, named, came + dt.timedelta(seconds=5), age)
+    )
+
+
+def test_a_sweep_deletes_nothing_of_who_comes_in_between_its_look_and_its_list(bucket, tmp_path, monkeypatch):
+    """What it lists then is older than what it might take for the time of what it read."""
+    put(bucket.store, {"store.json": "1"})
+    aged(monkeypatch)
+
+    def comes_in() -> None:
+        put(bucket.store, {"newest.json": "of another"})
+
+    with copy_of(bucket.store, changes=True) as copy:
+        between(monkeypatch, tmp_path, "_bytes", comes_in)
+        assert copy.bucket.sweep(dt.timedelta(0)) == 0
+    elsewhere(monkeypatch, tmp_path, "a third")
+    assert read(bucket.store) == {"store.json": "1", "newest.json": "of another"}
+
+
+def test_a_sweep_among_runs_that_do_not_end_says_so_and_deletes_nothing(bucket, tmp_path, monkeypatch):
+    put(bucket.store, {"store.json": "1"})
+    aged(monkeypatch)
+    unnamed, number = Bucket._unnamed, iter(range(9))
+
+    def comes_in(self: Bucket, *given: object) -> list[str]:
+        elsewhere(monkeypatch, tmp_path, "another")
+        put(bucket.store, {"store.json": f"another {next(number)}"})
+        elsewhere(monkeypatch, tmp_path, "copies")
+        return unnamed(self, *given)
+
+    monkeypatch.setattr(Bucket, "_unnamed", comes_in)
+    told = pytest.raises(Lost, match="Other runs changed s3://.*/store while .* none of that was deleted")
+    with copy_of(bucket.store, changes=True) as copy, told:
+        copy.bring_in(dt.timedelta(0))
+    elsewhere(monkeypatch, tmp_path, "a third")
+    assert read(bucket.store) == {"store.json": "another 2"}
+
+
+@pytest.mark.parametrize("sweeps", [None, dt.timedelta(0)])
+def test_what_another_names_again_before_it_is_deleted_stays(bucket, tmp_path, monkeypatch, sweeps):
+    monkeypatch.setattr(copies, "KEPT_FOR", dt.timedelta(seconds=-5))
+    monkeypatch.setattr(Bucket, "_unnamed", lambda *_: [])
+    with monkeypatch.context() as kept:
+        kept.setattr(Bucket, "let_go", lambda *_: None)
+        put(bucket.store, {"a.txt": "1", "x.txt": "again"})
+        with copy_of(bucket.store, changes=True) as copy:
+            (copy.folder / "x.txt").unlink()
+            kept.setattr(copies, "KEPT_FOR", dt.timedelta(days=1))
+            copy.bring_in()
+    assert len(bucket.current("store")["gone"]) == 1
+    between(monkeypatch, tmp_path, "show", lambda: put(bucket.store, {"x.txt": "again"}))
+    with copy_of(bucket.store, changes=True) as copy:
+        written(copy.folder, {"a.txt": "2"})
+        monkeypatch.setattr(
+            copies, "KEPT_FOR", dt.timedelta(days=1) if sweeps is not None else dt.timedelta(seconds=-5)
+        )
+        copy.bring_in(sweeps)
+    elsewhere(monkeypatch, tmp_path, "a third")
+    assert read(bucket.store) == {"a.txt": "2", "x.txt": "again"}
+
+
+def test_who_is_slow_does_not_show_logs_over_those_of_who_came_in_since(bucket, tmp_path, monkeypatch):
+    log = "payments/_delta_log/00000000000000000001.json"
+    put(bucket.store, {log: "first"})
+
+    def comes_in() -> None:
+        put(bucket.store, {log: "newest"})
+
+    between(monkeypatch, tmp_path, "come_in", comes_in)
+    with copy_of(bucket.store, changes=True) as copy:
+        written(copy.folder, {log: "slow"})
+        copy.bring_in()
+    assert bucket.objects()[f"store/{log}"] == b"newest"
+
+
+# What never comes in
+
+
+def test_what_only_a_run_at_work_needs_does_not_come_in(bucket):
+    shelf = {".shards-0a/00000/rows.arrow": "x", ".staging/a-0.csv": "x", ".2026-10-01.staging/a.csv": "x"}
+    put(bucket.out, NIGHT | shelf | {"reports/.x.draft/a": "x", ".stages/a.json": "kept"}, {".staging/b": "/etc/hosts"})
+    assert read(bucket.out) == NIGHT | {".stages/a.json": "kept"}
+    assert not any("hosts" in path or content == b"x" for path, content in bucket.objects().items())
+
+
+@pytest.mark.parametrize("leads", ["/etc/hosts", "../x", "a/../../x"])
+def test_a_link_that_leads_out_is_refused_before_anything_is_put(bucket, leads):
+    with pytest.raises(LeadsOut, match="s3://.*/out/current would be a link out of its folder") as refused:
+        put(bucket.out, NIGHT, {"current": leads})
+    assert (refused.value.exit_code, bucket.objects()) == (74, {})
+
+
+def test_a_store_in_which_a_delivery_was_cut_off_does_not_come_in(bucket):
+    with pytest.raises(NotStored, match="An ingest into store 's3://.*/store' was cut off. Run `recoup ingest` again"):
+        put(bucket.store, {"store.json": "1", "pending.json": "{}"})
+    assert bucket.objects() == {}
+    with copy_of(bucket.store, changes=True) as copy:
+        (copy.folder / "pending.json").unlink()
+        copy.bring_in()
+    assert read(bucket.store) == {"store.json": "1"}
+
+
 # A network, a clock, a bucket, a permission
 
 
@@ -568,13 +694,18 @@ def test_where_files_lie():
 
 @pytest.mark.parametrize(
     ("given", "address"),
-    [("s3://books/a/b", "s3://books/a/b"), ("s3://books", "s3://books"), ("s3://b-1.x/a=b", "s3://b-1.x/a=b")],
+    [
+        ("s3://books/a/b", "s3://books/a/b"),
+        ("s3://books", "s3://books"),
+        ("s3://b-1.x/a=b", "s3://b-1.x/a=b"),
+        ("S3://books/a", "s3://books/a"),
+    ],
 )
 def test_an_address_is_known_again_as_a_path(given, address):
     assert address_of(Path(given)) == address
 
 
-@pytest.mark.parametrize("place", ["store", "/s3:/books", "./s3", "C:/x"])
+@pytest.mark.parametrize("place", ["store", "/s3:/books", "/S3:/x", "./s3", "C:/x", "a/gs:/b"])
 def test_a_place_on_a_disk_is_no_address(place):
     assert address_of(Path(place)) is None
 
@@ -588,9 +719,10 @@ def test_a_malformed_address_is_refused_and_not_repeated(given):
     assert SECRET not in str(refused.value)
 
 
-def test_another_scheme_is_refused():
-    with pytest.raises(UsageError, match="Got one of gs://"):
-        address_of(Path("gs://books/a"))
+@pytest.mark.parametrize("scheme", ["gs", "GS", "wasbs", "swift", "s3+x", "s4", "oss"])
+def test_another_scheme_is_refused(scheme):
+    with pytest.raises(UsageError, match=f"Got one of {re.escape(scheme)}://"):
+        address_of(Path(f"{scheme}://books/a"))
 
 
 def test_a_copy_is_called_by_its_address(tmp_path):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from features.errors import InputMissing
 from tests.worlds.afterwards import NIGHT
 from tests.worlds.buckets import CUT, PASS, SECRET, TOO_SKEWED
 from tests.worlds.commands import recoup
@@ -317,8 +318,16 @@ def test_a_disk_that_is_full_in_a_delivery_leaves_the_bucket_and_the_next_ingest
     assert recoup(folder, "verify") == 0
 
 
-def test_a_night_that_is_refused_leaves_no_shelf_in_the_bucket(shop, bucket, capsys):
-    assert recoup(shop, "worklist", "--as-of", "2026-10-02") == 66
-    assert "needs every declared table through" in capsys.readouterr().err
+def test_a_night_that_is_refused_leaves_no_shelf_in_the_bucket(shop, bucket, capsys, monkeypatch):
+    """Money that is late is seen once every shard is worked, and what was worked is of everybody."""
+
+    def late(*_: object) -> None:
+        shelf, *_ = (Path(os.environ["RECOUP_COPIES"])).glob("*/at-work/copy/.shards-*")
+        assert list(shelf.rglob("rows.arrow"))
+        raise InputMissing("Money of a book is late.")
+
+    monkeypatch.setattr("pipeline.night.night.check_late_money", late)
+    assert recoup(shop, "worklist", "--as-of", BETWEEN) == 66
+    assert "Money of a book is late." in capsys.readouterr().err
     assert not [path for path in bucket.objects() if ".shards" in path or path.endswith(".arrow")]
     assert not [path for path in bucket.current("out")["files"] if path.startswith(".shards")]

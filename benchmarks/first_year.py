@@ -26,7 +26,7 @@ import yaml
 
 from features.days import date_of
 from models.ladder import PROVEN
-from models.prioritise import CONTROL, DRAWN, TO_WORK
+from models.lot import CONTROL, DRAWN, TO_WORK
 from models.whatif import BEST_ADDED, BY_DOUBT, BY_TOTAL, RANKED
 from pipeline.intake.ingest import ingest
 from pipeline.night.night import publish_night

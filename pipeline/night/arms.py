@@ -11,7 +11,8 @@ from features.cohort import scorable
 from features.currencies import DECIMALS
 from features.labels import labels
 from models.ladder import Rung, next_rung
-from models.prioritise import BY_LOT, BY_WAITING, CONTROL, DRAWN, TO_WORK
+from models.lot import CONTROL, DRAWN, TO_WORK
+from models.prioritise import BY_LOT, BY_WAITING
 from models.recovery import load_model
 from pipeline.panel.draws import arms, kept_rungs
 from pipeline.panel.view import View, complete_through, terms_of

@@ -19,7 +19,7 @@ from features.tables import NO_DAY, STATUSES
 from features.versions import arranged, key_of
 from models.due_day import EARLY, MOVE
 from models.habits import habits
-from models.prioritise import CONTROL
+from models.lot import CONTROL
 from pipeline.columns import PROPOSAL_COLUMNS
 from pipeline.law.disputes import disputed_balance
 from pipeline.law.eligibility import rulings

@@ -21,7 +21,7 @@ from models.effect import ADDED_COLUMNS
 from models.encoding import LEAST_DEBTORS
 from models.fatigue import odds, waits
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung, tells_apart
-from models.prioritise import CONTROL, DRAWN
+from models.lot import CONTROL, DRAWN
 from models.recovery import load_model
 from pipeline.columns import WATCHED_OFFER
 from pipeline.law.overlay import law_of

@@ -13,26 +13,13 @@ from pandas.api.types import union_categoricals
 
 from features.aliases import known_before, renamed
 from features.days import day_of_text
-from features.members import among, in_arrow, places_in
+from features.members import among, in_arrow, in_numbers, places_in
 from features.tables import NO_DAY
 from models.agents import FAIR, shared_out, spread
-from models.prioritise import (
-    ADDED,
-    ARMS,
-    DRAWN,
-    VALUE_COLUMNS,
-    ChannelRoom,
-    ControlTerms,
-    Floor,
-    ValueTerms,
-    draw_control,
-    in_numbers,
-    joined_to,
-    not_listed_before,
-    overbooked,
-    placed,
-)
+from models.lot import ARMS, DRAWN, ControlTerms, draw_control
+from models.prioritise import ChannelRoom, Floor, joined_to, not_listed_before, overbooked, placed
 from models.response import PARTS, cut_to, planned_parts
+from models.value import ADDED, VALUE_COLUMNS, ValueTerms
 from pipeline.night.score import Job
 from pipeline.night.shards import SAID, Finished
 from pipeline.night.valued import (

@@ -15,7 +15,7 @@ from features.days import date_of
 from features.errors import UsageError
 from features.members import among
 from features.tables import NO_DAY
-from models.prioritise import CONTROL
+from models.lot import CONTROL
 from pipeline.columns import MESSAGE_COLUMNS
 from pipeline.law.overlay import law_of
 from pipeline.messages.texts import SILENT, Message, Messages, wording_lacks

@@ -18,7 +18,7 @@ from features.tables import NO_DAY, STATUSES
 from features.versions import arranged, key_of
 from models.belief import POLICY
 from models.continuation import WORTH_COLUMNS
-from models.prioritise import CONTROL
+from models.lot import CONTROL
 from models.recovery import load_model
 from models.routes import INTERNAL
 from pipeline.columns import PROPOSAL_COLUMNS, ROUTED_COLUMNS, SPECIALIST_COLUMNS

@@ -16,8 +16,8 @@ from features.currencies import DECIMALS
 from features.tables import CHANNELS, NO_DAY, NO_TIME
 from models.effect import BANDS
 from models.ladder import said_bands
-from models.prioritise import ADDED, NO_RATE, TOTAL, ValueTerms, net_value, worth
 from models.response import PARTS, ChannelTerms, channel_options, segment_rates
+from models.value import ADDED, NO_RATE, TOTAL, ValueTerms, net_value, worth
 from pipeline.law.overlay import law_of
 from pipeline.law.rules import Pause
 from pipeline.night.score import MONEY_SCORES, Job

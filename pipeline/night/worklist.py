@@ -13,7 +13,8 @@ import pandas as pd
 
 from features.days import date_of
 from features.tables import NO_DAY, NO_TIME
-from models.prioritise import VALUE_COLUMNS, counted, in_order
+from models.prioritise import counted, in_order
+from models.value import VALUE_COLUMNS
 from pipeline.columns import ASKED_COLUMNS, IDENTITY, NEXT_COLUMNS, PUBLISHED_SCORES, TREATED_COLUMNS, WORKLIST_COLUMNS
 from pipeline.law.counts import NO_LIMIT
 from pipeline.night.offered import list_columns, opened_lines

@@ -13,7 +13,7 @@ import pandas as pd
 from features.days import day_text
 from features.versions import is_last_known, superseded_on
 from models.ladder import Z95
-from models.prioritise import CONTROL, WORKED
+from models.lot import CONTROL, WORKED
 from pipeline.outcomes.commission import is_within
 from pipeline.outcomes.looked_back import LEAST_PEOPLE
 from pipeline.outcomes.spans import difference, less_foretold, spans_of

@@ -11,7 +11,7 @@ import pandas as pd
 
 from models.effect import Guard, added_scores
 from models.ladder import POWER80, Z95
-from models.prioritise import CONTROL, TO_WORK, WORKED
+from models.lot import CONTROL, TO_WORK, WORKED
 
 FORETOLD = {"money": "expected", "recovered": "p_recovered"}  # outcome of a span -> the score of its first night
 NIGHT_LIST = ["assigned_on", "queue"]

@@ -9,7 +9,7 @@ import pandas as pd
 from features.days import date_of, day_text
 from models.effect import UNPROVEN_GUARD
 from models.ladder import DISPROVEN, NO_LOG, POWER80, PROVEN, UNPROVEN, Z95, Rung
-from models.prioritise import CONTROL, TO_WORK, WORKED
+from models.lot import CONTROL, TO_WORK, WORKED
 from pipeline.night.alarm import OK, UNKNOWN, WARN
 from pipeline.outcomes.looked_back import LEAST_PEOPLE, Finding, LookedBack
 from pipeline.outcomes.spans import (

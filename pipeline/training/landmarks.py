@@ -13,7 +13,7 @@ from features.aliases import renamed
 from features.ledger import history
 from features.terms import Reach
 from models.landmarks import NOT_PERMITTED, landmark
-from models.prioritise import DRAWN
+from models.lot import DRAWN
 from pipeline.law.eligibility import permitted
 from pipeline.law.overlay import law_of
 from pipeline.law.question import NEEDED, Case

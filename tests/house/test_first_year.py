@@ -10,7 +10,7 @@ import pytest
 from benchmarks import first_year
 from features.days import day_number
 from models.ladder import NO_LOG, UNPROVEN
-from models.prioritise import CONTROL, TO_WORK, WORKED
+from models.lot import CONTROL, TO_WORK, WORKED
 from models.whatif import BEST_ADDED, BY_DOUBT, BY_TOTAL, RANKED
 
 NIGHT = dt.date(2026, 3, 1)

@@ -1,5 +1,5 @@
 """Net value by hand, the control group over many nights, and the groups: each account in exactly one,
-in the order of the contract.
+in the order of the contract. Also of value.py and lot.py.
 """
 
 from __future__ import annotations
@@ -16,31 +16,23 @@ from hypothesis import strategies as st
 
 from features.cohort import bucket
 from features.errors import ContractError
+from features.members import in_numbers
 from features.tables import NO_DAY, NO_TIME
+from models.lot import CONTROL, TO_WORK, WORKED, ControlTerms, draw_control
 from models.prioritise import (
-    ADDED,
     BY_LOT,
-    CONTROL,
     GROUPS,
-    TO_WORK,
-    TOTAL,
-    VALUE_COLUMNS,
-    WORKED,
     ChannelRoom,
-    ControlTerms,
     Floor,
     counted,
-    draw_control,
-    in_numbers,
     in_order,
     joined_to,
-    net_value,
     not_listed_before,
     overbooked,
     placed,
-    rank,
 )
-from tests.worlds.ranked import TERMS, accounts, arms
+from models.value import ADDED, TOTAL, VALUE_COLUMNS, net_value
+from tests.worlds.ranked import TERMS, accounts, arms, rank
 
 CAPACITY = {"default": 2, "small": 1}
 
@@ -201,12 +193,12 @@ def test_capacity_is_per_queue_and_what_does_not_fit_of_the_appointments_is_said
     )
     found = rank(rows, arms(), CAPACITY)
     assert list(found["group"]) == ["worklist", "below_capacity", "worklist", "worklist", "below_capacity"]
-    assert overbooked(rows, found) == [
+    assert overbooked(rows, placed(rows, arms(), CAPACITY)) == [
         "Queue small: 1 debtors with an appointment or a legal deadline do not fit its capacity. Raise "
         "worklist.capacity.small, "
         "or that of the channel or the agents they need."
     ]
-    assert overbooked(rows, rank(rows, arms(), {"default": 9})) == []
+    assert overbooked(rows, placed(rows, arms(), {"default": 9})) == []
 
 
 FLOOR = Floor(days=30, share=0.5)
@@ -279,7 +271,7 @@ def test_an_agreed_call_is_never_turned_into_a_message():
     found = rank(rows, arms(), {"default": 9}, room=ChannelRoom({"call": 1}, options))
     assert found["option"].tolist() == [0, 1]
     assert found["rank"].tolist() == [1, 2]
-    full = rank(rows, arms(), {"default": 9}, room=ChannelRoom({"call": 0}, options))
+    full = placed(rows, arms(), {"default": 9}, room=ChannelRoom({"call": 0}, options))
     assert full["group"].tolist() == ["below_capacity", "worklist"]
     assert "1 debtors with an appointment" in overbooked(rows, full)[0]
 

@@ -7,7 +7,7 @@ import datetime as dt
 import pandas as pd
 import pytest
 
-from models.prioritise import CONTROL, TO_WORK, WORKED
+from models.lot import CONTROL, TO_WORK, WORKED
 from pipeline.intake.ingest import ingest
 from pipeline.night.night import publish_night
 from pipeline.night.ranking import former_nights, standing_arms

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from models import prioritise
+from models import lot
 from pipeline.night import ranking, tables
 from pipeline.night.night import job_for
 from pipeline.night.ranking import rank_night
@@ -98,7 +98,7 @@ def test_ranking_holds_a_bounded_number_of_bytes_of_each_further_account(worked,
     store, job, shards = worked
     free = job.params.worklist.model_copy(update={"channel_capacity": {}})  # each option costs twenty bytes more
     job = replace(job, params=job.params.model_copy(update={"worklist": free}))
-    for module in (tables, prioritise):
+    for module in (tables, lot):
         monkeypatch.setattr(module, "AT_ONCE" if module is tables else "_AT_ONCE", 200)
     pool, sizes, peaks = pa.default_memory_pool(), [], []
     several = [shard_of(shards[at % 2], range(8 * at, 8 * at + 8), tmp_path / f"{at:05d}") for at in range(6)]

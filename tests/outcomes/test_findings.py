@@ -21,7 +21,7 @@ from features.days import day_number
 from models.drift import SCORE
 from models.effect import UNPROVEN_GUARD
 from models.ladder import DISPROVEN, PROVEN, UNPROVEN, Rung
-from models.prioritise import CONTROL, TO_WORK, WORKED
+from models.lot import CONTROL, TO_WORK, WORKED
 from pipeline.night.alarm import OK, STOP, UNKNOWN, WARN
 from pipeline.night.reminders import KEPT_COLUMNS, SILENT, chance_of
 from pipeline.outcomes.findings import Findings, findings_on

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from models.effect import Guard
-from models.prioritise import CONTROL, TO_WORK, WORKED
+from models.lot import CONTROL, TO_WORK, WORKED
 from pipeline.outcomes.spans import (
     difference,
     less_foretold,

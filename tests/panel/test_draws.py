@@ -11,7 +11,7 @@ import pytest
 from features.days import day_number
 from models.effect import PLAIN_GUARD, Guard
 from models.ladder import DISPROVEN, NO_LOG, PROVEN, UNPROVEN, Rung
-from models.prioritise import CONTROL, TO_WORK
+from models.lot import CONTROL, TO_WORK
 from pipeline.night.night import of_the_effect
 from pipeline.night.score import job_for
 from pipeline.pages.rule_words import sentence

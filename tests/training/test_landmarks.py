@@ -12,7 +12,7 @@ import pytest
 
 from features.days import day_text
 from models.landmarks import NOT_PERMITTED
-from models.prioritise import CONTROL, DRAWN, TO_WORK
+from models.lot import CONTROL, DRAWN, TO_WORK
 from pipeline.intake.ingest import ingest
 from pipeline.law.eligibility import rulings
 from pipeline.law.overlay import law_of

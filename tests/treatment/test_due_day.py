@@ -14,7 +14,7 @@ import yaml
 
 from features.days import day_number
 from features.errors import ContractError
-from models.prioritise import CONTROL
+from models.lot import CONTROL
 from pipeline.law.holds import BIT
 from pipeline.law.rule_file import load_rules
 from pipeline.night.due_day import DUE_ASKED, LEFT, offer_by_due_day

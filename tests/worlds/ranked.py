@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from features.tables import NO_DAY, NO_TIME
-from models.prioritise import ValueTerms, net_value, rank
+from models.prioritise import ChannelRoom, Floor, joined_to, placed
+from models.value import ValueTerms, net_value
 
 TERMS = ValueTerms(
     reporting_currency="EUR",
@@ -42,6 +45,32 @@ def accounts(*rows: dict) -> pd.DataFrame:
 
 def arms(**by_debtor: str) -> pd.DataFrame:
     return pd.DataFrame({"debtor_id": pd.Series(list(by_debtor), dtype="str"), "arm": list(by_debtor.values())})
+
+
+def rank(
+    rows: pd.DataFrame,
+    arms: pd.DataFrame,
+    capacity: Mapping[str, int],
+    as_of: int = 0,
+    floor: Floor | None = None,
+    room: ChannelRoom | None = None,
+) -> pd.DataFrame:
+    """What `placed` decides, told by ids: head is the account_id of the debtor's row, "" where there is none, and
+    joined_accounts the ids that join a listed one.
+    """
+    found = placed(rows, arms, capacity, as_of, floor, room)
+    ids, head = rows["account_id"].astype(object).to_numpy(), found["head"].to_numpy()
+    joined = joined_to(found, ids)
+    told = {
+        "group": found["group"].astype("str"),
+        "rank": found["rank"].astype(np.int64),
+        "head": pd.Series(np.where(head >= 0, ids[head], "") if len(ids) else ids, index=rows.index, dtype="str"),
+        "joined_accounts": pd.Series([joined.get(at, "") for at in range(len(ids))], index=rows.index, dtype="str"),
+        "option": found["option"].astype(np.int64),
+        "listed_by": found["listed_by"].astype("str"),
+        "would_rank": found["would_rank"].astype(np.int64),
+    }
+    return pd.DataFrame(told, index=rows.index)
 
 
 def night(number: int = 60, seed: int = 3) -> pd.DataFrame:

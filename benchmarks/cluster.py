@@ -28,6 +28,8 @@ from typing import Any
 
 import yaml
 
+from benchmarks.measuring import descendants
+
 HOUSE = Path(__file__).parents[1]
 LEAN = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss512k"  # a JVM that starts soon and compiles little
 STARTS_WITHIN, NIGHT = 300.0, "2026-10-01"
@@ -169,19 +171,6 @@ def _said(log: Path, words: re.Pattern[str]) -> str:
             return found[1]
         time.sleep(0.05)
     raise SystemExit(f"No {words.pattern!r} in {log} within {STARTS_WITHIN:g} s:\n{log.read_text(errors='replace')}")
-
-
-def descendants(pid: int) -> list[int]:
-    """Processes that a process started, and those that they did."""
-    parents: dict[int, int] = {}
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(place.parent.name)] = int(place.read_text().rsplit(")", 1)[1].split()[1])
-    found, wanted = [], {pid}
-    while wanted:
-        wanted = {child for child, parent in parents.items() if parent in wanted}
-        found += sorted(wanted)
-    return found
 
 
 def executors(worker: int) -> list[int]:

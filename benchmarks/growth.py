@@ -15,14 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import shutil
-import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +26,16 @@ import pyarrow.parquet as pq
 import yaml
 
 from benchmarks.desk import renamed
-from benchmarks.night import PARAMS, TAUGHT_DEBTORS, timed
+from benchmarks.measuring import RECOUP, Steps, timed, watched
+from benchmarks.night import PARAMS, TAUGHT_DEBTORS
 
-RECOUP = Path(sys.executable).parent / "recoup"
 ACCOUNTS_PER_DEBTOR = 1.373  # of the simulator's books
 BASE, SIMULATED = 20_000, 740_000  # the first: one file a table
 PER_SHARD = 50_000  # accounts
 MEMORY_LIMIT = "2GB"  # of the intake
 AS_OF, EVERY_S, POINTS = "2026-10-01", 0.5, 400
 
-Steps = dict[str, dict[str, Any]]
+Told = dict[str, dict[str, Any]]  # what the steps of a size told
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -52,7 +48,7 @@ def main(given: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(given)
     for accounts in chosen.accounts:
         grown(accounts, chosen.seed, chosen.work / str(accounts))
-    found = {accounts: steps_of(chosen.work / str(accounts)) for accounts in chosen.accounts}
+    found = {accounts: Steps(chosen.work / str(accounts)).done for accounts in chosen.accounts}
     print(text(found))
     if chosen.json:
         chosen.json.write_text(json.dumps({str(accounts): steps for accounts, steps in found.items()}, indent=1))
@@ -76,11 +72,12 @@ def grown(accounts: int, seed: int, work: Path) -> None:
         shutil.rmtree(store, ignore_errors=True)
         return timed("ingest", RECOUP, "ingest", "--source", source, *given)
 
-    _step(work, "book", lambda: _book(accounts, seed, work, source))
-    _step(work, "ingest", loaded)
+    steps = Steps(work)
+    steps.do("book", lambda: _book(accounts, seed, work, source))
+    steps.do("ingest", loaded)
     shutil.rmtree(source, ignore_errors=True)
-    _step(work, "train", promoted)
-    _step(work, "night", lambda: _night(work, out))
+    steps.do("train", promoted)
+    steps.do("night", lambda: _night(work, out))
 
 
 def _write_params(accounts: int, work: Path, place: Path) -> None:
@@ -90,21 +87,6 @@ def _write_params(accounts: int, work: Path, place: Path) -> None:
     params["engine"]["memory_limit"] = MEMORY_LIMIT
     params["paths"]["tracking_uri"] = f"sqlite:///{work.absolute() / 'mlflow.db'}"
     place.write_text(yaml.safe_dump(params, sort_keys=False))
-
-
-def steps_of(work: Path) -> Steps:
-    place = work / "steps.json"
-    return json.loads(place.read_text()) if place.exists() else {}
-
-
-def _step(work: Path, name: str, do: Callable[[], dict[str, Any]]) -> None:
-    steps = steps_of(work)
-    if name not in steps:
-        told = do()
-        print(f"{work.name} {name}: {told.get('cpu', 0):,.0f} s, {told.get('peak_mib', 0):,.0f} MiB", flush=True)
-        draft = work / "steps.draft"
-        draft.write_text(json.dumps({**steps, name: told}, indent=1))
-        draft.replace(work / "steps.json")
 
 
 def _book(accounts: int, seed: int, work: Path, source: Path) -> dict[str, Any]:
@@ -138,52 +120,22 @@ def _book(accounts: int, seed: int, work: Path, source: Path) -> dict[str, Any]:
 
 def _night(work: Path, out: Path) -> dict[str, Any]:
     asked = (sys.executable, "-m", "benchmarks.night", "--work", work, "--as-of", AS_OF, "--night")
-    with _watched() as memory:
+    with watched(EVERY_S) as memory:
         told = timed("night", *asked)
     manifest = json.loads((out / AS_OF / "manifest.json").read_text())
     peaks = {stage["stage"]: stage["peak_mib"] for stage in manifest["run"]["stages"]}
     stages = json.loads(told.pop("last_line"))["stages"]
-    known, scorable = sum(manifest["accounts_known"].values()), manifest["counts"]["scorable"]
-    told |= {"stages": stages, "peaks": peaks, "known": known, "scorable": scorable, "memory": memory}
+    del told["said"]
+    told |= {"stages": stages, "peaks": peaks, "memory": memory[:: max(len(memory) // POINTS, 1)]}
+    told |= {"known": sum(manifest["accounts_known"].values()), "scorable": manifest["counts"]["scorable"]}
     shutil.rmtree(out)
     return told
-
-
-@contextmanager
-def _watched() -> Iterator[list[tuple[float, float]]]:
-    """(seconds, MiB) of the memory of this process's children and theirs, looked at every EVERY_S."""
-    found: list[tuple[float, float]] = []
-    ended, began = threading.Event(), time.monotonic()
-
-    def look() -> None:
-        while not ended.wait(EVERY_S):
-            found.append((round(time.monotonic() - began, 1), _held_mib()))
-
-    looking = threading.Thread(target=look, daemon=True)
-    looking.start()
-    try:
-        yield found
-    finally:
-        ended.set()
-        looking.join()
-        found[:] = found[:: max(len(found) // POINTS, 1)]
-
-
-def _held_mib() -> float:
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,rss="], capture_output=True, text=True, check=True).stdout
-    rows = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    own, kib = {os.getpid()}, 0
-    for pid, parent, rss in sorted(rows):
-        if parent in own:
-            own.add(pid)
-            kib += rss
-    return round(kib / 1024, 1)
 
 
 # What is told of it
 
 
-def stages_of(steps: Steps) -> dict[str, tuple[float, float]]:
+def stages_of(steps: Told) -> dict[str, tuple[float, float]]:
     """Stage -> processor seconds, and peak memory in MiB, of a size that is done."""
     night = steps["night"]
     found = {name: (steps[name]["cpu"], steps[name]["peak_mib"]) for name in ("ingest", "train")}
@@ -199,7 +151,7 @@ def exponent(cpu: Mapping[int, float]) -> float:
     return sum((a - x) * (b - y) for a, b in logs) / sum((a - x) ** 2 for a, _ in logs)
 
 
-def text(found: Mapping[int, Steps]) -> str:
+def text(found: Mapping[int, Told]) -> str:
     """A table of all sizes that are done, as Markdown."""
     done = {size: steps for size, steps in sorted(found.items()) if "night" in steps}
     if not done:
@@ -225,7 +177,7 @@ def text(found: Mapping[int, Steps]) -> str:
     return "\n".join([*lines, "", books + "."])
 
 
-def drawn(found: Mapping[int, Steps], place: Path) -> None:
+def drawn(found: Mapping[int, Told], place: Path) -> None:
     """Memory of a night over its course, of every size, as a picture."""
     import matplotlib as mpl
 

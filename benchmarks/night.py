@@ -21,7 +21,6 @@ import json
 import os
 import pstats
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -30,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from benchmarks.measuring import RECOUP, timed
 
 TAUGHT_DEBTORS = 10_000
 HOUSE = Path(__file__).parents[1]
@@ -106,19 +107,18 @@ def _made(chosen: argparse.Namespace, store: Path, params: Path) -> list[dict[st
     chosen.work.mkdir(parents=True, exist_ok=True)
     _write_params(chosen, params)
     source, rows = chosen.work / "source", []
-    recoup = Path(sys.executable).parent / "recoup"
     if not source.exists():
         simulated, wanted = chosen.work / "simulated", (chosen.debtors, "--seed", chosen.seed)
         how = ("--out", simulated, "--format", "parquet")
-        rows.append(timed("simulate", recoup, "simulate", "--debtors", *wanted, *how))
+        rows.append(timed("simulate", RECOUP, "simulate", "--debtors", *wanted, *how))
         shutil.rmtree(simulated / "truth", ignore_errors=True)
         copied(simulated, source, chosen.copies)
         shutil.rmtree(simulated)
     given = ("--store", store, "--params", params)
-    rows.append(timed("ingest", recoup, "ingest", "--source", source, *given))
-    rows.append(timed("train", recoup, "train", *given))
+    rows.append(timed("ingest", RECOUP, "ingest", "--source", source, *given))
+    rows.append(timed("train", RECOUP, "train", *given))
     why = ("--by", "benchmark", "--why", "to be timed")
-    rows.append(timed("promote", recoup, "promote", "--run", rows[-1]["last_line"], *why, *given))
+    rows.append(timed("promote", RECOUP, "promote", "--run", rows[-1]["last_line"], *why, *given))
     return rows
 
 
@@ -128,21 +128,6 @@ def _write_params(chosen: argparse.Namespace, place: Path) -> None:
     params["cohort"]["sample_debtors"] = TAUGHT_DEBTORS
     params["paths"]["tracking_uri"] = f"sqlite:///{chosen.work / 'mlflow.db'}"
     place.write_text(yaml.safe_dump(params, sort_keys=False))
-
-
-def timed(stage: str, *command: object) -> dict[str, Any]:
-    """Processor seconds and peak memory of a command as a whole process, and the last line it printed."""
-    started = subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    printed = started.stdout.read().strip()  # pyrefly: ignore[missing-attribute]
-    _, status, used = os.wait4(started.pid, 0)
-    started.returncode = os.waitstatus_to_exitcode(status)
-    if started.returncode:
-        raise SystemExit(f"{stage} ended with {started.returncode}.")
-    last_line = printed.splitlines()[-1] if printed else ""
-    cpu = used.ru_utime + used.ru_stime
-    return {"stage": stage, "cpu": cpu, "peak_mib": used.ru_maxrss / 1024, "last_line": last_line}
 
 
 def _night(store: Path, as_of: str, out: Path, params_file: Path, profile: bool = False) -> dict[str, Any]:

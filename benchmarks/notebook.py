@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import night as nights
+from benchmarks.measuring import timed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,15 +87,11 @@ def measured(chosen: argparse.Namespace) -> dict[str, Any]:
     runs: dict[str, list[dict[str, Any]]] = {"ours": [], "theirs": []}
     for number in range(chosen.repeats):
         shutil.rmtree(chosen.work / "out", ignore_errors=True)
-        runs["ours"].append(nights.timed("night", sys.executable, "-m", "benchmarks.night", *at, "--night"))
+        runs["ours"].append(timed("night", sys.executable, "-m", "benchmarks.night", *at, "--night"))
         if number == 0:
-            size = json.loads(
-                nights.timed("teach", sys.executable, "-m", "benchmarks.notebook", *at, "--teach")["last_line"]
-            )
-        runs["theirs"].append(nights.timed("notebook", sys.executable, "-m", "benchmarks.notebook", *at, "--theirs"))
-    why = json.loads(
-        nights.timed("reasons", sys.executable, "-m", "benchmarks.notebook", *at, "--reasons")["last_line"]
-    )
+            size = json.loads(timed("teach", sys.executable, "-m", "benchmarks.notebook", *at, "--teach")["last_line"])
+        runs["theirs"].append(timed("notebook", sys.executable, "-m", "benchmarks.notebook", *at, "--theirs"))
+    why = json.loads(timed("reasons", sys.executable, "-m", "benchmarks.notebook", *at, "--reasons")["last_line"])
     manifest = json.loads((chosen.work / "out" / chosen.as_of / "manifest.json").read_text())
     steps = [json.loads(run["last_line"]) for run in runs["theirs"]]
     return {

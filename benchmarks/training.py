@@ -16,14 +16,8 @@ beside them how much wider the report of the sample says that its intervals are,
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
-import subprocess
 import sys
-import threading
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +26,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import yaml
 
-from benchmarks.cluster import descendants
 from benchmarks.desk import copied
+from benchmarks.measuring import RECOUP, Steps, timed, watched
 
 HOUSE = Path(__file__).parents[1]
-PAGE = os.sysconf("SC_PAGE_SIZE")
 LOOKS_EVERY = 0.2  # seconds
 
 
@@ -59,7 +52,7 @@ def main() -> None:
     if chosen.lost:
         lost(chosen)
         return
-    steps = Steps(chosen.work / "steps.json", chosen.stop_after)
+    steps = Steps(chosen.work)
     params = _written(chosen)
     given = ("--params", params)
     if chosen.store is None:
@@ -69,91 +62,46 @@ def main() -> None:
             chosen.store, chosen.work / "store", ignore=shutil.ignore_patterns("runs", "models", "champion*")
         )
     for name, more in (("dataset", ("--out", chosen.work / "panel.parquet")), ("train", ())):
-        steps.do(name, name, *more, *given)
-    steps.tell(chosen.work / "panel.parquet")
+        _step(steps, chosen, name, name, *more, *given)
+    _tell(steps.done, chosen.work / "panel.parquet")
 
 
 def taken_in(chosen: argparse.Namespace, steps: Steps, given: tuple[object, ...]) -> None:
     """A store of copies."""
     simulated = chosen.work / "simulated"
-    steps.do(
-        "simulate",
-        "simulate",
-        "--debtors",
-        chosen.debtors,
-        "--seed",
-        chosen.seed,
-        "--out",
-        simulated,
-        "--format",
-        "parquet",
-    )
+    how = ("--seed", chosen.seed, "--out", simulated, "--format", "parquet")
+    _step(steps, chosen, "simulate", "simulate", "--debtors", chosen.debtors, *how)
     shutil.rmtree(simulated / "truth", ignore_errors=True)
     for number, first in enumerate(range(0, chosen.copies, chosen.at_once)):
         if f"ingest-{number}" not in steps.done:
             shutil.rmtree(chosen.work / "source", ignore_errors=True)
             copied(simulated, chosen.work / "source", min(chosen.at_once, chosen.copies - first), first)
         why = ("--accept-volume", "copies", "--accept-gap", "copies")
-        steps.do(f"ingest-{number}", "ingest", "--source", chosen.work / "source", *why, *given)
+        _step(steps, chosen, f"ingest-{number}", "ingest", "--source", chosen.work / "source", *why, *given)
         shutil.rmtree(chosen.work / "source", ignore_errors=True)
 
 
-class Stopped(SystemExit):
-    pass
-
-
-class Steps:
-    """Commands that are done once: name -> what each took and said."""
-
-    def __init__(self, place: Path, stop_after: str) -> None:
-        self.place, self.stop_after = place, stop_after
-        self.done: dict[str, Any] = json.loads(place.read_text()) if place.exists() else {}
-
-    def do(self, name: str, *command: object) -> None:
-        if name not in self.done:
-            self.done[name] = measured(*command)
-            self.place.write_text(json.dumps(self.done, indent=1))
-            print(f"{name}: {self.done[name]['cpu']:.0f} s, {self.done[name]['peak_mib']:,.0f} MiB", flush=True)
-        if name == self.stop_after:
-            raise Stopped(0)
-
-    def tell(self, panel: Path) -> None:
-        shape = pq.ParquetFile(panel).metadata
-        print("\n".join(self.done["dataset"]["said"]))
-        print(f"\npanel: {shape.num_rows:,} rows, {shape.num_columns} columns, {panel.stat().st_size / 1e6:,.0f} MB\n")
-        print("| step | processor seconds | most memory at one time, MiB |\n|---|---|---|")
-        for name, one in self.done.items():
-            print(f"| {name} | {one['cpu']:,.0f} | {one['peak_mib']:,.0f} |")
+def _step(steps: Steps, chosen: argparse.Namespace, name: str, *command: object) -> None:
+    steps.do(name, lambda: measured(*command))
+    if name == chosen.stop_after:
+        raise SystemExit(0)
 
 
 def measured(*command: object) -> dict[str, Any]:
-    """Processor seconds, most memory of the process and its children together, and what it said, of a command."""
-    asked = [str(Path(sys.executable).parent / "recoup"), *map(str, command)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    started = subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-    peak = [0]
-
-    def look() -> None:
-        while started.returncode is None:
-            peak[0] = max(peak[0], sum(map(_resident, (started.pid, *descendants(started.pid)))))
-            time.sleep(LOOKS_EVERY)
-
-    watching = threading.Thread(target=look, daemon=True)
-    watching.start()
-    said = started.stdout.read().splitlines()  # pyrefly: ignore[missing-attribute]
-    _, status, used = os.wait4(started.pid, 0)
-    started.returncode = os.waitstatus_to_exitcode(status)
-    watching.join()
-    if started.returncode:
-        raise SystemExit("\n".join([f"{command[0]} ended with {started.returncode}.", *said]))
-    most = max(peak[0], used.ru_maxrss * 1024) / 2**20  # the kernel misses none of the process itself
-    return {"cpu": used.ru_utime + used.ru_stime, "peak_mib": most, "said": said}
+    """Of a command of recoup: processor seconds, most memory of it and its children together, what it printed."""
+    with watched(LOOKS_EVERY) as memory:
+        told = timed(str(command[0]), RECOUP, *command)
+    most = max([told["peak_mib"], *(mib for _, mib in memory)])  # the kernel misses none of the process itself
+    return {"cpu": told["cpu"], "peak_mib": most, "said": told["said"]}
 
 
-def _resident(pid: int) -> int:
-    with suppress(OSError, ValueError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
-    return 0
+def _tell(done: dict[str, Any], panel: Path) -> None:
+    shape = pq.ParquetFile(panel).metadata
+    print("\n".join(done["dataset"]["said"]))
+    print(f"\npanel: {shape.num_rows:,} rows, {shape.num_columns} columns, {panel.stat().st_size / 1e6:,.0f} MB\n")
+    print("| step | processor seconds | most memory at one time, MiB |\n|---|---|---|")
+    for name, one in done.items():
+        print(f"| {name} | {one['cpu']:,.0f} | {one['peak_mib']:,.0f} |")
 
 
 def _written(chosen: argparse.Namespace) -> Path:

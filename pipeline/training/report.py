@@ -422,7 +422,8 @@ def _watch_lines(evaluation: Evaluation) -> list[str]:
         return []
     if "why" in taught:
         return [f"No head was taught of accounts before their due day: {taught['why']}."]
-    days = ", ".join(f"{days} days ({kind})" for kind, days in taught["late_days"].items())
+    late = sorted(taught["late_days"].items(), key=lambda each: each[::-1])  # alike, taught now or read from the card
+    days = ", ".join(f"{days} days ({kind})" for kind, days in late)
     dates, top = taught["window"], evaluation.frames["watch_top"]
     lost = beaten(top)
     share = top.set_index("ranking").loc[WATCH_MODEL]

@@ -1,17 +1,20 @@
 """What benchmarks print of themselves: their made-up deliveries, the notebook's features, and a page without a typed
 figure (benchmarks/increments.py, benchmarks/growth.py, benchmarks/held.py, benchmarks/notebook.py,
-benchmarks/composed.py).
+benchmarks/composed.py,
+benchmarks/measuring.py).
 """
 
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import composed, growth, held, increments, notebook
+from benchmarks import composed, growth, increments, notebook
+from benchmarks.measuring import Steps, timed, watched
 
 
 def test_the_page_is_what_is_kept():
@@ -84,7 +87,7 @@ def test_the_notebook_counts_what_was_known_before_the_night():
     assert len(made.columns) == len(set(made.columns)) == 465
 
 
-def steps(accounts: int, seconds: float) -> growth.Steps:
+def steps(accounts: int, seconds: float) -> growth.Told:
     told = {"cpu": seconds, "peak_mib": 900.0}
     night = {**told, "stages": {"rank": seconds / 4}, "peaks": {"rank": 700.0}, "known": accounts, "scorable": 9}
     book = {"events": accounts * 50, "simulated_debtors": 700, "copies": accounts // 1_000}
@@ -104,17 +107,17 @@ def test_a_cost_that_grows_as_the_book_does_has_exponent_one_and_a_size_that_is_
 def test_a_step_that_is_done_is_not_done_again(tmp_path):
     done = []
     for cpu in (1.0, 2.0):
-        growth._step(tmp_path, "book", lambda cpu=cpu: done.append(cpu) or {"cpu": cpu})
+        Steps(tmp_path).do("book", lambda cpu=cpu: done.append(cpu) or {"cpu": cpu})
     assert done == [1.0]
-    assert growth.steps_of(tmp_path) == {"book": {"cpu": 1.0}}
+    assert Steps(tmp_path).done == {"book": {"cpu": 1.0}}
 
 
-def test_what_a_further_account_costs_is_the_slope_between_two_sizes():
-    told = {
-        1: {"known": 1_000_000, "stages": {"rank": (300.0, 2.0), "watch": (310.0, 1.0)}},
-        4: {"known": 4_000_000, "stages": {"rank": (900.0, 8.0), "watch": (340.0, 4.0)}},
-    }
-    lines = held.text(told).splitlines()
-    assert lines[2] == "| rank | 300 MiB, 2.0 s | 900 MiB, 8.0 s | 210 |"
-    assert lines[3] == "| watch | 310 MiB, 1.0 s | 340 MiB, 4.0 s | 10 |"
-    assert lines[-1] == "10,000,000 accounts: 2,080 MiB at the most."
+def test_memory_is_told_of_what_a_command_starts_too():
+    holds = "import subprocess, sys; held = b'x' * 80_000_000; subprocess.run([sys.executable, *sys.argv[1:]])"
+    also = "import time; held = b'x' * 80_000_000; time.sleep(1); print('done')"
+    with watched(0.05) as memory:
+        told = timed("both", sys.executable, "-c", holds, "-c", also)
+    assert told["said"] == ["done"]
+    assert max(mib for _, mib in memory) > 160  # each alone holds less than 110
+    with pytest.raises(SystemExit, match="fails ended with 3"):
+        timed("fails", sys.executable, "-c", "raise SystemExit(3)")

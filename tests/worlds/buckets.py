@@ -10,6 +10,7 @@ import shutil
 import socket
 import struct
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -110,7 +111,11 @@ class Bucketful:
 
 @contextmanager
 def running_s3() -> Iterator[S3]:
-    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+    with warnings.catch_warnings():
+        # Where mlflow came first in this process, its hook loads boto3, which moto asks for, as Python did of old, and
+        # Python says so twice.
+        warnings.simplefilter("ignore")
+        from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
